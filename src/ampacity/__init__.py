@@ -1,0 +1,3 @@
+"""Dynamic load management for buildings with several EV chargers."""
+
+__version__ = "0.1.0"
