@@ -3,8 +3,131 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 
 
-@dataclass(frozen=True, slots=True)
+class Want(IntEnum):
+    """What a charger's socket wants."""
+
+    NOTHING = 0
+    """No car, or out of service."""
+    START = 1
+    """A car that does not draw now: it keeps its minimum where that costs nobody else's, so that it can start again."""
+    CURRENT = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargerMemory:
+    """What is remembered of one charger. Times in seconds of the controller's clock."""
+
+    count: int = -1
+    """Observations of it that are worked in; -1: none yet."""
+    due_s: float = 0.0
+    """When something changes by the mere passing of time."""
+    online_s: float | None = None
+    """Since when it can be reached; None: it can't."""
+
+    limit_a: float | None = None
+    """The last command; None before the first."""
+    sent_s: float = 0.0
+    """When the limit was last changed."""
+    renewed_s: float = 0.0
+    """When the limit was last sent, changed or not."""
+    answer_s: float | None = None
+    """Time of the newest answer that is worked in."""
+    answered: bool = True
+    """The last command was accepted."""
+    lease_end_s: float | None = None
+    """When the charger leaves the last accepted limit by itself; None: never, or not known."""
+    refusals: int = 0
+    """In a row."""
+    retry_s: float = 0.0
+
+    ceiling_a: float = 0.0
+    """The most that may be in force at the charger."""
+    draw_a: float = 0.0
+    """Newest measured draw: the highest of the phases in use."""
+    draw_low_a: float = 0.0
+    """The lowest of the phases in use."""
+    draw_before_a: float = 0.0
+    """`draw_low_a` of the report before."""
+    draw_s: float | None = None
+    """When it was measured; None: never."""
+    mask: int = 0
+    """Phases in use as bits of the charger's own phases; 0: not known, all of them are counted."""
+
+    want: Want = Want.NOTHING
+    cap_a: float = 0.0
+    """The most the car can use, as far as its draw shows."""
+    trial_s: float | None = None
+    """Since when it is offered its minimum and draws nothing."""
+    idle_s: float | None = None
+    """Since when it is known not to want current though its state says otherwise."""
+    charging_s: float | None = None
+    """Since when its setpoint is at least the minimum."""
+    waiting_s: float | None = None
+    """Since when it wants current and gets none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceMemory:
+    """What is remembered of a line of a circuit with a meter. Amperes; phasors in the line's own frame."""
+
+    measured_re: float
+    measured_im: float
+    low_re: float
+    """The building, taking from the meter the most that the cars may draw. Cuts go by it."""
+    low_im: float
+    high_re: float
+    """The building, taking from the meter the least that the cars draw. Raises go by it."""
+    high_im: float
+    high_limit_a: float
+    """What the place bears by the cautious reckoning that goes with `high`."""
+    peaks: tuple[tuple[float, float], ...]
+    """Time and height of the building's peaks; each is higher than all after it."""
+    unseen_a: float = 0.0
+    """Cuts that are ordered and that the meter has not shown yet."""
+    unseen_until_s: float = 0.0
+    budget: float = 0.0
+    """Share of the breaker's trip budget used."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CircuitMemory:
+    """What is remembered of a circuit with a meter."""
+
+    at_s: float | None = None
+    """Time of the newest good sample."""
+    period_s: float | None = None
+    """The meter's own, as learned."""
+    good: int = 0
+    """Good samples since it was last blind."""
+    absurd: bool = False
+    """The newest sample could not be believed."""
+    changed_s: float = 0.0
+    """When its figures last changed."""
+    cars_then_a: float = 0.0
+    """Sum of the cars' draws when they changed."""
+    frozen: bool = False
+    blind: bool = False
+    raised_s: float = 0.0
+    """When a car below it was last given more."""
+    patience_s: float = 0.0
+    """How long room must have lasted; 0: the least."""
+    regret_s: float = 0.0
+    """When a raise was last taken back soon."""
+    over_s: float | None = None
+    """Since when there is an excess that only a pause can remove."""
+    places: tuple[PlaceMemory, ...] = ()
+    """One a line; empty before the first good sample."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
-    """Empty at the start."""
+    """Empty at the start. By name, so that it survives a change of the site."""
+
+    start_s: float | None = None
+    chargers: dict[str, ChargerMemory] | None = None
+    circuits: dict[str, CircuitMemory] | None = None
+    unfair_s: float | None = None
+    """Since when a car that could use more has less than its fair share because others have more."""

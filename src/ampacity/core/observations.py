@@ -140,6 +140,9 @@ Observation = MeterReading | ChargerReport | ChargerLink | SetpointAnswer | Sess
 class ChargerSeen:
     """The newest of everything seen of one charger. Never seen: all None, offline."""
 
+    count: int = 0
+    """How many observations are in it."""
+
     online: bool = False
     link_at_s: float | None = None
     state: ChargerState | None = None
@@ -188,20 +191,22 @@ _UNSEEN = ChargerSeen()
 
 
 def _merged(seen: ChargerSeen, one: Observation) -> ChargerSeen:
+    count = seen.count + 1
     match one:
         case ChargerReport():
             return _with_report(seen, one)
         case ChargerLink():
-            return replace(seen, online=one.online, link_at_s=one.at_s)
+            return replace(seen, count=count, online=one.online, link_at_s=one.at_s)
         case SetpointAnswer():
-            return replace(seen, answer=one)
+            return replace(seen, count=count, answer=one)
         case SessionStarted():
-            return replace(seen, session=one.session, session_at_s=one.at_s)
+            return replace(seen, count=count, session=one.session, session_at_s=one.at_s)
         case SessionEnded():
-            return replace(seen, session=None, session_at_s=one.at_s)
+            return replace(seen, count=count, session=None, session_at_s=one.at_s)
         case Wish():
             return replace(
                 seen,
+                count=count,
                 paused=seen.paused if one.paused is None else one.paused,
                 rank=seen.rank if one.rank is None else one.rank,
             )
@@ -214,6 +219,7 @@ def _with_report(seen: ChargerSeen, report: ChargerReport) -> ChargerSeen:
     measured = report.currents is not None or report.current_a is not None or report.power_w is not None
     return replace(
         seen,
+        count=seen.count + 1,
         state=seen.state if report.state is None else report.state,
         state_at_s=seen.state_at_s if report.state is None else report.at_s,
         currents=report.currents if measured else seen.currents,

@@ -9,6 +9,7 @@ from typing import NewType
 
 from ampacity.core.errors import SiteError
 from ampacity.core.phases import Line, PhaseAmps, Supply
+from ampacity.core.topology import Topology, topology_of
 
 CircuitId = NewType("CircuitId", str)
 MeterId = NewType("MeterId", str)
@@ -140,6 +141,7 @@ class Site:
     index_of_circuit: dict[CircuitId, int] = field(init=False, repr=False, compare=False)
     index_of_charger: dict[ChargerId, int] = field(init=False, repr=False, compare=False)
     index_of_meter: dict[MeterId, int] = field(init=False, repr=False, compare=False)
+    topology: Topology = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for kind, ids in (
@@ -160,6 +162,9 @@ class Site:
             raise SiteError("site.turn_s", f"{self.turn_s:g} s is too short.", remedy="Set at least 600 s.")
         _check_circuits(self)
         _check_chargers(self)
+        parents = [-1 if c.parent is None else self.index_of_circuit[c.parent] for c in self.circuits]
+        chargers = [(self.index_of_circuit[c.circuit], c.wiring, c.phases) for c in self.chargers]
+        object.__setattr__(self, "topology", topology_of(self.supply, parents, chargers))
 
     def path(self, circuit: CircuitId) -> tuple[CircuitId, ...]:
         """The circuit and all above it, up to the main breaker."""

@@ -1,0 +1,226 @@
+"""What the building does beside the cars, line by line, from the newest sample of each circuit's meter.
+
+A meter shows building and cars together, and the cars' reports come at other instants. So two figures are kept: `low`
+takes from the meter the most the cars may be drawing, `high` the least. A cut goes by the low one: it answers what the
+meter shows and no error of ours. A raise goes by the high one: no ramp under way is ever handed out a second time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ampacity.core.breaker import budget_after
+from ampacity.core.decision import Blindness
+from ampacity.core.memory import CircuitMemory, PlaceMemory
+from ampacity.core.observations import MeterReading
+from ampacity.core.phases import Supply
+from ampacity.core.site import Circuit, Meter
+
+SHORTEST_DEADLINE_S = 5.0
+GOOD_SAMPLES = 3
+"""So many in a row end blindness, and come before the first raise."""
+
+ABSURD_RATIO = 20.0
+"""A current so many times the rating is no current: the breaker would have opened at once."""
+
+PATIENCE_S = 10.0
+PATIENCE_MOST_S = 90.0
+PEAK_STEP_A = 0.2
+"""Peaks nearer to each other than this are one."""
+
+MOVED_A = 2.0
+"""Cars that moved by more than this in sum must show on the meter."""
+
+
+@dataclass(frozen=True, slots=True)
+class CarsBelow:
+    """Phasor sums of the cars below a circuit at its newest sample, one a line, in amperes."""
+
+    low_re: Sequence[float]
+    low_im: Sequence[float]
+    most_re: Sequence[float]
+    most_im: Sequence[float]
+    sum_a: float
+    """Plain sum of their measured draws."""
+    oldest_report_s: float
+    """Age of the oldest report of a car that draws."""
+    newest_report_s: float
+    """When a draw was last measured; -inf: never."""
+
+
+def deadline_s(meter: Meter, memory: CircuitMemory) -> float:
+    """How old a sample may be: three of the meter's own periods, at least 5 s."""
+    if meter.deadline_s is not None:
+        return meter.deadline_s
+    return max(SHORTEST_DEADLINE_S, 3.0 * (memory.period_s or meter.period_s))
+
+
+def is_fresh(memory: CircuitMemory, reading: MeterReading | None) -> bool:
+    """Whether this sample has not been worked in yet."""
+    return reading is not None and (memory.at_s is None or reading.at_s > memory.at_s)
+
+
+def blindness(meter: Meter, memory: CircuitMemory, now_s: float, start_s: float) -> Blindness | None:
+    """Why the circuit's meter is not believed now; None: it is."""
+    if memory.at_s is None:
+        return Blindness.NEVER_SEEN if now_s - start_s > deadline_s(meter, memory) else None
+    if now_s - memory.at_s > deadline_s(meter, memory):
+        return Blindness.ABSURD if memory.absurd else Blindness.SILENT
+    if memory.frozen:
+        return Blindness.FROZEN
+    return Blindness.RECOVERING if memory.blind and memory.good < GOOD_SAMPLES else None
+
+
+def sampled(
+    circuit: Circuit, supply: Supply, line_v: float, reading: MeterReading, memory: CircuitMemory, cars: CarsBelow
+) -> CircuitMemory:
+    """The memory after a fresh sample. `line_v` is the nominal voltage from line to neutral."""
+    if not _credible(circuit, reading):
+        return replace(memory, absurd=True, good=0)
+    at_s = reading.at_s
+    gap_s = 0.0 if memory.at_s is None else at_s - memory.at_s
+    same = bool(memory.places) and all(
+        abs(now - then) < 1e-9 for now, then in zip(_sizes(reading), _remembered(memory), strict=True)
+    )
+    changed_s = memory.changed_s if same else at_s
+    cars_then_a = memory.cars_then_a if same else cars.sum_a
+    period_s = _period_s(memory, gap_s)
+    frozen = (
+        same
+        and abs(cars.sum_a - cars_then_a) > MOVED_A
+        and at_s > cars.newest_report_s + 2 * (period_s or 1.0) + 1.0
+        and cars.newest_report_s > changed_s
+    )
+    patience_s = max(memory.patience_s, PATIENCE_S)
+    window_s = max(patience_s, 1.2 * min(cars.oldest_report_s, PATIENCE_MOST_S))
+    places = tuple(
+        _place(circuit, supply, line_v, reading, memory, cars, line, gap_s, window_s)
+        for line in range(len(reading.currents))
+    )
+    return replace(
+        memory,
+        at_s=at_s,
+        period_s=period_s,
+        good=0 if frozen else min(memory.good + 1, 1000),
+        absurd=False,
+        changed_s=changed_s,
+        cars_then_a=cars_then_a,
+        frozen=frozen,
+        patience_s=patience_s,
+        places=places,
+    )
+
+
+def _credible(circuit: Circuit, reading: MeterReading) -> bool:
+    return len(reading.currents) == len(circuit.rating_a) and all(
+        math.isfinite(amps) and abs(amps) <= ABSURD_RATIO * rating
+        for amps, rating in zip(reading.currents, circuit.rating_a, strict=True)
+    )
+
+
+def _sizes(reading: MeterReading) -> list[float]:
+    return [abs(amps) for amps in reading.currents]
+
+
+def _remembered(memory: CircuitMemory) -> list[float]:
+    return [math.hypot(place.measured_re, place.measured_im) for place in memory.places]
+
+
+def _period_s(memory: CircuitMemory, gap_s: float) -> float | None:
+    if gap_s <= 0:
+        return memory.period_s
+    if memory.period_s is None:
+        return min(max(gap_s, 0.05), 60.0)
+    # A gap is no new rate: it counts at twice the known one at the most.
+    return memory.period_s + 0.2 * (min(gap_s, 2.0 * memory.period_s) - memory.period_s)
+
+
+def _phasor(reading: MeterReading, line: int, supply: Supply, line_v: float) -> tuple[float, float, bool]:
+    """Current of a line in the frame of its voltage to neutral, and whether its angle is known."""
+    amps = reading.currents[line]
+    if reading.powers is None or len(reading.powers) <= line:
+        return amps, 0.0, supply is not Supply.LINE_TO_LINE
+    volts = line_v
+    if reading.voltages is not None and len(reading.voltages) > line and reading.voltages[line] > 0:
+        volts = reading.voltages[line]
+        if supply is Supply.LINE_TO_LINE and volts > 1.4 * line_v:
+            volts /= math.sqrt(3)  # the meter counts from line to line
+    size = abs(amps)
+    re = max(-size, min(size, reading.powers[line] / volts))
+    im = math.sqrt(max(0.0, size * size - re * re))
+    if reading.reactive is not None and len(reading.reactive) > line:
+        # Current that lags its voltage (positive var) has a negative imaginary part.
+        return re, math.copysign(im, -reading.reactive[line]), True
+    # Of the reactive part only the size is known; where all cars are real, its sign does not matter.
+    return re, im, supply is not Supply.LINE_TO_LINE or im < 0.05 * size + 0.3
+
+
+def _place(
+    circuit: Circuit,
+    supply: Supply,
+    line_v: float,
+    reading: MeterReading,
+    memory: CircuitMemory,
+    cars: CarsBelow,
+    line: int,
+    gap_s: float,
+    window_s: float,
+) -> PlaceMemory:
+    limit = circuit.rating_a[line] * circuit.continuous_factor
+    re, im, known = _phasor(reading, line, supply, line_v)
+    low_re, low_im = re - cars.most_re[line], im - cars.most_im[line]
+    high_re, high_im, high_limit = re - cars.low_re[line], im - cars.low_im[line], limit
+    if not known:
+        # |new| <= |measured| + |change of the cars|: what is left bounds the change, about what they draw now.
+        size = math.copysign(math.hypot(re, im), re)
+        high_re, high_im, high_limit = -cars.low_re[line], -cars.low_im[line], limit - size
+        along = math.hypot(cars.most_re[line], cars.most_im[line])
+        turned_re, turned_im = (cars.most_re[line] / along, cars.most_im[line] / along) if along else (1.0, 0.0)
+        low_re, low_im = size * turned_re - cars.most_re[line], size * turned_im - cars.most_im[line]
+        re, im = size, 0.0
+    before = memory.places[line] if memory.places else None
+    size = math.hypot(re, im)
+    unseen, until, budget = 0.0, 0.0, 0.0
+    peaks: tuple[tuple[float, float], ...] = ()
+    if before is not None:
+        fall = math.hypot(before.measured_re, before.measured_im) - size
+        until = before.unseen_until_s
+        unseen = max(0.0, before.unseen_a - max(0.0, fall)) if reading.at_s < until else 0.0
+        budget = budget_after(before.budget, size / circuit.rating_a[line], min(gap_s, 60.0))
+        peaks = before.peaks
+    low_re -= unseen
+    height = limit - headroom_a(low_re, low_im, limit) if known else math.copysign(math.hypot(low_re, low_im), low_re)
+    return PlaceMemory(
+        measured_re=re,
+        measured_im=im,
+        low_re=low_re,
+        low_im=low_im,
+        high_re=high_re,
+        high_im=high_im,
+        high_limit_a=high_limit,
+        peaks=_peaks(peaks, reading.at_s, height, window_s),
+        unseen_a=unseen,
+        unseen_until_s=until,
+        budget=budget,
+    )
+
+
+def headroom_a(re: float, im: float, limit: float) -> float:
+    """What a real current may still add until |re + x + j im| is the limit; negative: by how much it is above."""
+    if abs(im) >= limit:
+        return limit - math.hypot(re, im)
+    return math.sqrt(limit * limit - im * im) - re
+
+
+def _peaks(
+    peaks: tuple[tuple[float, float], ...], at_s: float, height: float, window_s: float
+) -> tuple[tuple[float, float], ...]:
+    oldest = at_s - window_s
+    kept = [peak for peak in peaks if peak[0] >= oldest]
+    top = height
+    while kept and kept[-1][1] <= height + PEAK_STEP_A:
+        top = max(top, kept.pop()[1])
+    kept.append((at_s, top))
+    return tuple(kept)

@@ -1,0 +1,223 @@
+"""What each car draws, wants and may draw, from what its charger reported and what it was told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ampacity.core.memory import ChargerMemory, Want
+from ampacity.core.observations import ChargerSeen, ChargerState
+from ampacity.core.phases import Supply
+from ampacity.core.site import Charger
+
+FOLLOW_S = 6.0
+"""IEC 61851-1: a car follows a lower limit within 5 s; one more for the message."""
+
+STALE_S = 150.0
+"""A draw measured longer ago says nothing."""
+
+FIRST_REPORT_S = 10.0
+"""How long a charger that has just come is given to say what it does, before it gets its first command."""
+
+TRIAL_S = 60.0
+"""A car that is offered its minimum for so long and takes nothing does not want any now."""
+
+IDLE_S = 900.0
+"""How long until such a car is tried again."""
+
+UNUSED_A = 2.0
+"""A car that takes this much less than it is offered, or 8 % of it, can't use it."""
+
+SPARE_A = 1.5
+"""What such a car is left above its draw, so that it shows when it can use more."""
+
+DRAWING_A = 1.0
+
+_CONNECTED = frozenset(
+    {
+        ChargerState.PREPARING,
+        ChargerState.CHARGING,
+        ChargerState.SUSPENDED_EV,
+        ChargerState.SUSPENDED_EVSE,
+    }
+)
+_STILL = frozenset({ChargerState.AVAILABLE, ChargerState.SUSPENDED_EV, ChargerState.SUSPENDED_EVSE})
+_FOREVER = float("inf")
+
+
+def updated(
+    charger: Charger,
+    supply: Supply,
+    volts: float,
+    seen: ChargerSeen,
+    memory: ChargerMemory,
+    now_s: float,
+    start_s: float,
+) -> ChargerMemory:
+    """The memory of a charger after all that was seen of it. `volts` is what one of its phases sees.
+
+    Working in the same things twice changes nothing.
+    """
+    memory = _with_link(charger, seen, memory, now_s, start_s)
+    memory = _with_answer(seen, memory)
+    memory = _with_draw(charger, supply, volts, seen, memory)
+    memory = _with_want(charger, seen, memory, now_s)
+    due_s = _FOREVER
+    for moment in (
+        None if memory.trial_s is None else memory.trial_s + TRIAL_S,
+        None if memory.idle_s is None else memory.idle_s + IDLE_S,
+        None if memory.draw_s is None or memory.draw_a < DRAWING_A else memory.draw_s + STALE_S,
+        None if seen.online else memory.lease_end_s,
+        None if seen.online or memory.limit_a is not None else start_s + charger.lease_s,
+    ):
+        if moment is not None and now_s <= moment < due_s:
+            due_s = moment
+    return replace(
+        memory, count=seen.count, ceiling_a=_ceiling_a(charger, seen, memory, now_s, start_s), due_s=due_s + 1e-3
+    )
+
+
+def _with_link(
+    charger: Charger, seen: ChargerSeen, memory: ChargerMemory, now_s: float, start_s: float
+) -> ChargerMemory:
+    if not seen.online:
+        return memory if memory.online_s is None else replace(memory, online_s=None)
+    if memory.online_s == seen.link_at_s:
+        return memory
+    # It is new, or it was away and may have started anew: what it holds has to be told again.
+    return replace(memory, online_s=seen.link_at_s if seen.link_at_s is not None else now_s, renewed_s=-_FOREVER)
+
+
+def _with_answer(seen: ChargerSeen, memory: ChargerMemory) -> ChargerMemory:
+    answer = seen.answer
+    if answer is None or answer.at_s == memory.answer_s:
+        return memory
+    if memory.limit_a is None or answer.limit_a != memory.limit_a or answer.at_s < memory.renewed_s:
+        return replace(memory, answer_s=answer.at_s)
+    if answer.accepted:
+        return replace(
+            memory, answer_s=answer.at_s, answered=True, lease_end_s=answer.lease_end_s, refusals=0, retry_s=0.0
+        )
+    refusals = min(memory.refusals + 1, 6)
+    retry_s = answer.at_s + min(5.0 * 2 ** (refusals - 1), 60.0)
+    return replace(memory, answer_s=answer.at_s, answered=False, refusals=refusals, retry_s=retry_s)
+
+
+def _with_draw(
+    charger: Charger, supply: Supply, volts: float, seen: ChargerSeen, memory: ChargerMemory
+) -> ChargerMemory:
+    told_s = seen.state_at_s
+    if seen.state in _STILL and told_s is not None and (seen.measured_at_s is None or told_s >= seen.measured_at_s):
+        # Its state says, later than its last measurement, that nothing flows.
+        if memory.draw_s == told_s:
+            return memory
+        return replace(memory, draw_a=0.0, draw_low_a=0.0, draw_before_a=0.0, draw_s=told_s)
+    if seen.measured_at_s is None or seen.measured_at_s == memory.draw_s:
+        return memory
+    in_use, low, high = _draw(charger, supply, volts, seen, memory)
+    return replace(
+        memory,
+        draw_a=high,
+        draw_low_a=low,
+        draw_before_a=memory.draw_low_a,
+        draw_s=seen.measured_at_s,
+        mask=in_use if high >= 3.0 else memory.mask,
+        cap_a=_cap_a(charger, seen, memory, high),
+    )
+
+
+def _draw(
+    charger: Charger, supply: Supply, volts: float, seen: ChargerSeen, memory: ChargerMemory
+) -> tuple[int, float, float]:
+    """Phases in use (0: not known), lowest and highest draw on them."""
+    if seen.currents is not None and len(seen.currents) == charger.phases:
+        amps = seen.currents.values
+        top = max(amps)
+        used = [a for a in amps if a >= DRAWING_A]
+        mask = sum(1 << phase for phase, a in enumerate(amps) if a >= DRAWING_A)
+        certain = charger.wiring is not None or (mask == 2**charger.phases - 1 and charger.phases == len(supply.lines))
+        return mask, (min(used) if used and certain else 0.0), top
+    amps_a, power_w = seen.current_a, seen.power_w
+    if seen.currents is not None:
+        amps_a = max(seen.currents.values)
+    if charger.phases == 1 or (charger.phases == 2 and supply is not Supply.THREE_PHASE):
+        draw = amps_a if amps_a is not None else (power_w or 0.0) / volts
+        return 0, (draw if charger.wiring is not None or len(supply.lines) == 1 else 0.0), draw
+    return _draw_of_several(charger, volts, amps_a, power_w, memory)
+
+
+def _draw_of_several(
+    charger: Charger, volts: float, amps_a: float | None, power_w: float | None, memory: ChargerMemory
+) -> tuple[int, float, float]:
+    """A charger of several phases that does not say which are in use: the power may."""
+    every = 2**charger.phases - 1
+    if power_w is not None and amps_a is not None and amps_a >= DRAWING_A:
+        # The current may be of one phase or the sum of all: only all phases alike give this power.
+        for each in (amps_a, amps_a / charger.phases):
+            if abs(power_w - each * volts * charger.phases) <= 0.12 * power_w and each <= charger.max_a * 1.05:
+                return every, each, each
+        return 0, 0.0, amps_a
+    if power_w is not None:
+        most = max(memory.ceiling_a, memory.limit_a or 0.0, charger.min_a)
+        each = power_w / (volts * charger.phases)
+        # More than the phases but one could carry at their limit: all are in use.
+        if power_w > 1.1 * most * volts * (charger.phases - 1):
+            return every, each, each
+        return 0, 0.0, min(power_w / volts, max(most, each))
+    return 0, 0.0, amps_a or 0.0
+
+
+def _cap_a(charger: Charger, seen: ChargerSeen, memory: ChargerMemory, draw_a: float) -> float:
+    """What the car can use, as far as this report shows."""
+    limit = memory.limit_a
+    if limit is None or limit < charger.min_a or memory.draw_s is None or seen.measured_at_s is None:
+        return charger.max_a
+    if draw_a >= limit - DRAWING_A:
+        return charger.max_a
+    if seen.measured_at_s < memory.sent_s + FOLLOW_S or not memory.answered:
+        return memory.cap_a
+    settled = seen.measured_at_s >= memory.sent_s + TRIAL_S
+    ramping = not settled and (memory.draw_s < memory.sent_s or draw_a > memory.draw_before_a + 0.5)
+    if ramping or draw_a >= limit - max(UNUSED_A, 0.08 * limit):
+        return memory.cap_a
+    return min(charger.max_a, max(charger.min_a, draw_a + SPARE_A))
+
+
+def _with_want(charger: Charger, seen: ChargerSeen, memory: ChargerMemory, now_s: float) -> ChargerMemory:
+    drawing = memory.draw_a >= DRAWING_A and memory.draw_s is not None and now_s - memory.draw_s < STALE_S
+    if seen.state is not None and seen.state not in _CONNECTED:
+        # No car. A charger that still measures a draw is believed in that: the draw counts, nothing is offered.
+        return replace(memory, want=Want.NOTHING, mask=0, cap_a=charger.max_a, trial_s=None, idle_s=None)
+    if seen.paused:
+        return replace(memory, want=Want.NOTHING, trial_s=None, idle_s=None)
+    if memory.cap_a == 0.0:
+        memory = replace(memory, cap_a=charger.max_a)
+    offered = memory.limit_a is not None and memory.limit_a >= charger.min_a and memory.answered
+    if drawing:
+        return replace(memory, want=Want.CURRENT, trial_s=None, idle_s=None)
+    if seen.state is ChargerState.SUSPENDED_EV:
+        return replace(memory, want=Want.START, trial_s=None, idle_s=now_s if memory.idle_s is None else memory.idle_s)
+    if memory.idle_s is not None and now_s - memory.idle_s < IDLE_S:
+        return replace(memory, want=Want.START, trial_s=None)
+    if not offered:
+        return replace(memory, want=Want.CURRENT, trial_s=None, idle_s=None)
+    trial = memory.trial_s if memory.trial_s is not None else now_s
+    if now_s - trial >= TRIAL_S:
+        return replace(memory, want=Want.START, trial_s=None, idle_s=now_s)
+    return replace(memory, want=Want.CURRENT, trial_s=trial, idle_s=None)
+
+
+def _ceiling_a(charger: Charger, seen: ChargerSeen, memory: ChargerMemory, now_s: float, start_s: float) -> float:
+    """The most that may be in force: what was last accepted or may have arrived, until its lease has ended."""
+    fallback = charger.safe_a if charger.guarded else charger.max_a
+    if memory.limit_a is None:
+        # Nothing is known of what it was told before we started; such a lease has ended after its own length.
+        return charger.max_a if seen.online or now_s < start_s + charger.lease_s else fallback
+    if seen.online:
+        if memory.answered:
+            return memory.limit_a
+        return max(memory.ceiling_a, memory.limit_a)
+    if not charger.guarded:
+        return charger.max_a
+    if memory.lease_end_s is not None and now_s > memory.lease_end_s:
+        return fallback
+    return max(memory.ceiling_a, memory.limit_a, fallback)

@@ -1,0 +1,361 @@
+"""The whole controller as one pure function."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ampacity.core.building import (
+    PATIENCE_MOST_S,
+    PATIENCE_S,
+    CarsBelow,
+    blindness,
+    is_fresh,
+    sampled,
+)
+from ampacity.core.cars import DRAWING_A, FOLLOW_S, STALE_S, updated
+from ampacity.core.decision import Blindness, CircuitView, Command, Decision, Setpoint
+from ampacity.core.memory import ChargerMemory, CircuitMemory, Memory, Want
+from ampacity.core.observations import ChargerSeen, Observed
+from ampacity.core.phases import PhaseAmps, Supply
+from ampacity.core.setpoints import Car, Plan, planned
+from ampacity.core.site import Charger, Site
+
+ANSWER_S = 30.0
+"""A command without an answer for so long is sent again."""
+
+REGRET_S = 30.0
+"""A raise that has to be taken back within so long came too soon."""
+
+_UNSEEN = ChargerSeen()
+_NO_CHARGER = ChargerMemory()
+_NO_CIRCUIT = CircuitMemory()
+
+
+def decide(site: Site, observed: Observed, now_s: float) -> Decision:
+    """What every charger may draw from now on, why, and the commands that make it so.
+
+    `now_s` is on the observations' clock and never before the last call's. Depends on nothing but its arguments.
+    """
+    memory = observed.memory
+    start_s = now_s if memory.start_s is None else memory.start_s
+    seen = [observed.chargers.get(charger.id, _UNSEEN) for charger in site.chargers]
+    chargers = _chargers(site, seen, memory, now_s, start_s)
+    circuits = _circuits(site, observed, chargers, memory, now_s)
+    blind = [
+        None
+        if circuit.meter is None
+        else blindness(site.meters[site.index_of_meter[circuit.meter]], circuits[number], now_s, start_s)
+        for number, circuit in enumerate(site.circuits)
+    ]
+    plan = planned(site, seen, chargers, circuits, blind, memory.unfair_s, now_s)
+    commands, after = _commands(site, plan, now_s)
+    remembered = Memory(
+        start_s=start_s,
+        chargers={charger.id: after[number] for number, charger in enumerate(site.chargers)},
+        circuits={
+            circuit.id: one
+            for circuit, one in zip(
+                site.circuits, _circuits_after(site, plan, chargers, circuits, blind, now_s), strict=True
+            )
+        },
+        unfair_s=(now_s if memory.unfair_s is None else memory.unfair_s) if plan.unfair else None,
+    )
+    return Decision(
+        at_s=now_s,
+        setpoints=tuple(
+            Setpoint(charger=car.charger.id, limit_a=car.limit_a, held_by=car.reason, place=car.place)
+            for car in plan.cars
+        ),
+        commands=commands,
+        circuits=_views(site, plan, circuits, blind),
+        memory=remembered,
+    )
+
+
+# --- what is known ---------------------------------------------------------------------------------------------------
+
+
+def _chargers(
+    site: Site, seen: Sequence[ChargerSeen], memory: Memory, now_s: float, start_s: float
+) -> list[ChargerMemory]:
+    before = memory.chargers or {}
+    volts = _charging_v(site)
+    out = []
+    for charger, one in zip(site.chargers, seen, strict=True):
+        known = before.get(charger.id, _NO_CHARGER)
+        if known.count != one.count or now_s >= known.due_s:
+            known = updated(charger, site.supply, volts, one, known, now_s, start_s)
+        out.append(known)
+    return out
+
+
+def _charging_v(site: Site) -> float:
+    """What one phase of a charger sees: both legs on split-phase, else the supply's nominal voltage."""
+    return site.nominal_v * 2 if site.supply is Supply.SPLIT_PHASE else site.nominal_v
+
+
+def _line_v(site: Site) -> float:
+    return site.nominal_v / math.sqrt(3) if site.supply is Supply.LINE_TO_LINE else site.nominal_v
+
+
+def _circuits(
+    site: Site, observed: Observed, chargers: Sequence[ChargerMemory], memory: Memory, now_s: float
+) -> list[CircuitMemory]:
+    before = memory.circuits or {}
+    out = []
+    for number, circuit in enumerate(site.circuits):
+        known = before.get(circuit.id, _NO_CIRCUIT)
+        reading = None if circuit.meter is None else observed.meters.get(circuit.meter)
+        if reading is not None and is_fresh(known, reading):
+            cars = _cars_below(site, number, chargers, reading.at_s, known.period_s or 1.0, now_s)
+            known = sampled(circuit, site.supply, _line_v(site), reading, known, cars)
+        out.append(known)
+    return out
+
+
+def _cars_below(
+    site: Site, circuit: int, chargers: Sequence[ChargerMemory], sample_s: float, period_s: float, now_s: float
+) -> CarsBelow:
+    """The cars below a circuit when its meter took the sample: what they drew at least and at most."""
+    topology = site.topology
+    lines, first = topology.lines, circuit * topology.lines
+    low_re, low_im, most_re, most_im = [0.0] * lines, [0.0] * lines, [0.0] * lines, [0.0] * lines
+    total, oldest_s, newest_s = 0.0, 0.0, -math.inf
+    settle_s = min(period_s, 10.0) + 1.0
+    for number, memory in enumerate(chargers):
+        if memory.draw_s is not None and memory.draw_s > newest_s:
+            newest_s = memory.draw_s
+        low, most = _at_sample(memory, sample_s, settle_s, now_s)
+        if most <= 0.0 and memory.draw_a <= 0.0:
+            continue
+        below = False
+        for place, re, im in topology.path[number][memory.mask]:
+            line = place - first
+            if 0 <= line < lines:
+                below = True
+                low_re[line] += low * re
+                low_im[line] += low * im
+                most_re[line] += most * re
+                most_im[line] += most * im
+        if below:
+            total += memory.draw_a
+            if memory.draw_a >= DRAWING_A and memory.draw_s is not None:
+                oldest_s = max(oldest_s, now_s - memory.draw_s)
+    return CarsBelow(low_re, low_im, most_re, most_im, total, oldest_s, newest_s)
+
+
+def _at_sample(memory: ChargerMemory, sample_s: float, settle_s: float, now_s: float) -> tuple[float, float]:
+    """The least and the most a car drew at the instant of a sample, as far as that goes into the reckoning.
+
+    Never more than it may draw: what a car takes beyond that is counted as the building's.
+    """
+    limit = memory.limit_a
+    if memory.online_s is None:
+        return 0.0, memory.ceiling_a
+    if memory.draw_s is None or now_s - memory.draw_s > STALE_S:
+        return 0.0, memory.ceiling_a if limit is None else limit
+    low = memory.draw_low_a
+    if memory.draw_s > sample_s - settle_s:
+        low = min(low, memory.draw_before_a)  # the sample may be older than the ramp that the report shows
+    if limit is None:
+        return low, memory.draw_a
+    if memory.draw_s < memory.sent_s + FOLLOW_S:
+        return min(low, limit), limit
+    return min(low, limit), min(memory.draw_a, limit)
+
+
+# --- what is sent ----------------------------------------------------------------------------------------------------
+
+
+def _commands(site: Site, plan: Plan, now_s: float) -> tuple[tuple[Command, ...], list[ChargerMemory]]:
+    """Reductions first; then raises and renewals. And each charger's memory with what it was told."""
+    down, up, renewals = [], [], []
+    after = []
+    for car in plan.cars:
+        memory = car.memory
+        changed = memory.limit_a is None or abs(memory.limit_a - car.limit_a) > 1e-9
+        if car.movable and (changed or _is_due(car.charger, memory, now_s)):
+            command = Command(
+                charger=car.charger.id,
+                limit_a=car.limit_a,
+                safe_a=car.charger.safe_a,
+                lease_s=_lease_s(car.charger, car.limit_a),
+                renewal=not changed,
+            )
+            if not changed:
+                renewals.append(command)
+            elif memory.limit_a is None or car.limit_a < memory.limit_a:
+                down.append(command)
+            else:
+                up.append(command)
+            memory = _told(memory, car, changed, now_s)
+        after.append(_with_turn(memory, car, now_s))
+    return (*down, *up, *renewals), after
+
+
+def _lease_s(charger: Charger, limit_a: float) -> float | None:
+    """A pause below the safe current holds twice as long, so that no lease that ends raises a charger before all
+    leases above the safe current have ended; both are renewed after half a lease."""
+    if limit_a == charger.safe_a:
+        return None
+    return charger.lease_s if limit_a > charger.safe_a else 2 * charger.lease_s
+
+
+def _is_due(charger: Charger, memory: ChargerMemory, now_s: float) -> bool:
+    """Whether the same limit has to be sent again."""
+    since_s = now_s - memory.renewed_s
+    if not memory.answered:
+        # Refused, and its time to be asked again has come (else it is not movable); or never answered.
+        return memory.refusals > 0 or since_s >= ANSWER_S
+    if memory.limit_a is None or since_s == math.inf:
+        return True
+    return _lease_s(charger, memory.limit_a) is not None and since_s >= charger.lease_s / 2
+
+
+def _told(memory: ChargerMemory, car: Car, changed: bool, now_s: float) -> ChargerMemory:
+    if not changed:
+        return replace(memory, renewed_s=now_s, due_s=0.0)
+    return replace(
+        memory,
+        limit_a=car.limit_a,
+        sent_s=now_s,
+        renewed_s=now_s,
+        answered=False,
+        ceiling_a=max(memory.ceiling_a, car.limit_a),
+    )
+
+
+def _with_turn(memory: ChargerMemory, car: Car, now_s: float) -> ChargerMemory:
+    charging = car.limit_a > 0 and car.want is not Want.NOTHING
+    waiting = car.limit_a == 0 and car.want is Want.CURRENT
+    if charging != (memory.charging_s is not None) or waiting != (memory.waiting_s is not None):
+        return replace(
+            memory,
+            charging_s=(now_s if memory.charging_s is None else memory.charging_s) if charging else None,
+            waiting_s=(now_s if memory.waiting_s is None else memory.waiting_s) if waiting else None,
+        )
+    return memory
+
+
+def _circuits_after(
+    site: Site,
+    plan: Plan,
+    chargers: Sequence[ChargerMemory],
+    circuits: Sequence[CircuitMemory],
+    blind: Sequence[Blindness | None],
+    now_s: float,
+) -> list[CircuitMemory]:
+    """What this decision leaves to be seen on each circuit's meter."""
+    cuts = [0.0] * site.topology.places
+    raised = [False] * len(site.circuits)
+    cut_back = [False] * len(site.circuits)
+    for car in plan.cars:
+        before = chargers[car.number]
+        if before.limit_a is None or abs(before.limit_a - car.limit_a) <= 1e-9:
+            continue
+        drawn = min(before.draw_a, before.limit_a) if before.draw_s is not None else before.limit_a
+        if before.draw_s is not None and before.draw_s < before.sent_s + FOLLOW_S:
+            drawn = before.limit_a
+        for place, re, im in car.pulls:
+            circuit = place // site.topology.lines
+            if car.limit_a > before.limit_a:
+                raised[circuit] = True
+            else:
+                cut_back[circuit] = cut_back[circuit] or (car.want is Want.CURRENT and drawn > car.limit_a)
+                cuts[place] += max(0.0, drawn - car.limit_a) * math.hypot(re, im)
+    out = []
+    for number, memory in enumerate(circuits):
+        changes = _changes(memory, raised[number], cut_back[number], plan.over[number], blind[number], now_s)
+        first = number * site.topology.lines
+        here = cuts[first : first + site.topology.lines]
+        if memory.places and any(here):
+            changes["places"] = tuple(
+                replace(place, unseen_a=place.unseen_a + amps, unseen_until_s=now_s + FOLLOW_S + 0.5)
+                if amps > 0
+                else place
+                for place, amps in zip(memory.places, here, strict=True)
+            )
+        out.append(replace(memory, **changes) if changes else memory)  # type: ignore[arg-type]
+    return out
+
+
+def _changes(
+    memory: CircuitMemory, raised: bool, cut_back: bool, over: bool, blind: Blindness | None, now_s: float
+) -> dict[str, object]:
+    changes: dict[str, object] = {}
+    if raised:
+        changes["raised_s"] = now_s
+    if over != (memory.over_s is not None):
+        changes["over_s"] = now_s if over else None
+    if (blind is not None) != memory.blind:
+        changes["blind"] = blind is not None
+        if blind is not None and memory.good:
+            changes["good"] = 0
+    if cut_back and memory.raised_s > 0 and now_s - memory.raised_s < REGRET_S:
+        changes["patience_s"] = min(PATIENCE_MOST_S, 1.5 * max(memory.patience_s, PATIENCE_S))
+        changes["regret_s"] = now_s
+        changes["raised_s"] = 0.0
+    elif memory.patience_s > PATIENCE_S and now_s - memory.regret_s > 600.0:
+        changes["patience_s"] = max(PATIENCE_S, memory.patience_s / 1.5)
+        changes["regret_s"] = now_s
+    return changes
+
+
+# --- what is shown ---------------------------------------------------------------------------------------------------
+
+
+def _views(
+    site: Site, plan: Plan, circuits: Sequence[CircuitMemory], blind: Sequence[Blindness | None]
+) -> tuple[CircuitView, ...]:
+    topology = site.topology
+    cars_re, cars_im = [0.0] * topology.places, [0.0] * topology.places
+    offered_re, offered_im = [0.0] * topology.places, [0.0] * topology.places
+    for car in plan.cars:
+        drawn = car.memory.draw_a
+        offered = car.limit_a if car.want is not Want.NOTHING else 0.0
+        if drawn <= 0.0 and offered <= 0.0:
+            continue
+        for place, re, im in car.pulls:
+            cars_re[place] += drawn * re
+            cars_im[place] += drawn * im
+            offered_re[place] += offered * re
+            offered_im[place] += offered * im
+    out = []
+    for number, circuit in enumerate(site.circuits):
+        memory = circuits[number]
+        places = range(number * topology.lines, (number + 1) * topology.lines)
+        limit = circuit.limit_a
+        seen = bool(memory.places) and not (blind[number] and blind[number] is not Blindness.RECOVERING)
+        measured = building = None
+        if seen:
+            measured = PhaseAmps(
+                tuple(math.copysign(math.hypot(p.measured_re, p.measured_im), p.measured_re) for p in memory.places)
+            )
+            building = PhaseAmps(
+                tuple(
+                    _signed(place.measured_re - cars_re[at], place.measured_im - cars_im[at])
+                    for at, place in zip(places, memory.places, strict=True)
+                )
+            )
+        offered_a = PhaseAmps(tuple(math.hypot(offered_re[at], offered_im[at]) for at in places))
+        taken = measured if measured is not None else offered_a
+        out.append(
+            CircuitView(
+                circuit=circuit.id,
+                limit_a=limit,
+                measured_a=measured,
+                building_a=building,
+                cars_a=PhaseAmps(tuple(math.hypot(cars_re[at], cars_im[at]) for at in places)),
+                offered_a=offered_a,
+                headroom_a=limit - taken,
+                budget=max((place.budget for place in memory.places), default=0.0),
+                blind=blind[number],
+            )
+        )
+    return tuple(out)
+
+
+def _signed(re: float, im: float) -> float:
+    return math.copysign(math.hypot(re, im), re)

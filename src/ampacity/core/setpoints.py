@@ -1,0 +1,554 @@
+"""From what is known now to each charger's setpoint: first what must go down, then who waits, then what may go up."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ampacity.core.allocate import Claim, Room, share
+from ampacity.core.breaker import trip_time_s
+from ampacity.core.building import GOOD_SAMPLES, headroom_a
+from ampacity.core.cars import DRAWING_A, FIRST_REPORT_S, SPARE_A
+from ampacity.core.decision import Blindness, Cause, Place, Rule
+from ampacity.core.memory import ChargerMemory, CircuitMemory, Want
+from ampacity.core.observations import ChargerSeen, ChargerState
+from ampacity.core.phases import Line
+from ampacity.core.site import Charger, PauseMode, Site
+from ampacity.core.topology import Pull
+
+TOLERANCE_A = 0.03
+"""An excess no larger than this is rounding."""
+
+SLACK_A = 0.2
+"""A cut goes this much further, so that a load that creeps up is not answered by a message a second."""
+
+RAISE_A = 0.5
+"""A raise by less is not worth a message, unless it is the last one."""
+
+UNFAIR_A = 1.0
+UNFAIR_S = 60.0
+"""A car that could use this much more, because others have more than their share, waits at most so long for it."""
+
+GRACE_S = 24.0
+"""How long an excess that only a pause can remove may last before the pause: 30 s, less the car's own 6."""
+
+GRACE_BUDGET = 0.25
+REACTION_S = 6.0
+_NONE = -1
+
+
+@dataclass(slots=True)
+class Car:
+    """A charger while it is being decided on."""
+
+    number: int
+    charger: Charger
+    memory: ChargerMemory
+    limit_a: float
+    """The setpoint, as it grows into the decision."""
+    pulls: tuple[Pull, ...]
+    floor_a: float
+    cap_a: float
+    rank: int
+    want: Want
+    movable: bool
+    """It can be sent commands now."""
+    reason: Cause | None = None
+    place: Place | None = None
+
+
+@dataclass(slots=True)
+class Plan:
+    """What was chosen."""
+
+    cars: list[Car]
+    over: list[bool]
+    """Per circuit: there is an excess that only a pause can remove, and it is borne for now."""
+    unfair: bool
+
+
+def planned(
+    site: Site,
+    seen: Sequence[ChargerSeen],
+    chargers: Sequence[ChargerMemory],
+    circuits: Sequence[CircuitMemory],
+    blind: Sequence[Blindness | None],
+    unfair_s: float | None,
+    now_s: float,
+) -> Plan:
+    """Setpoint and cause of every charger. All sequences are in the site's order."""
+    cars = [_car(site, number, seen[number], memory, now_s) for number, memory in enumerate(chargers)]
+    _hold_back_blind(site, cars, blind)
+    down = _cut_room(site, cars, circuits, blind)
+    held = _cut(site, cars, down)
+    over = _pause(site, cars, down, held, circuits, now_s)
+    up = _raise_room(site, cars, circuits, blind)
+    late = _late_peaks(site, circuits, blind)
+    for place, amps in enumerate(late):
+        up.re[place] += amps
+    admitted = _admit(site, cars, up, now_s)
+    unfair = _give(site, cars, admitted, up, unfair_s, now_s)
+    _explain(site, cars, up, late)
+    return Plan(cars, over, unfair)
+
+
+def _car(site: Site, number: int, seen: ChargerSeen, memory: ChargerMemory, now_s: float) -> Car:
+    charger = site.chargers[number]
+    out = seen.state is ChargerState.FAULTED or seen.state is ChargerState.UNAVAILABLE
+    early = (
+        memory.limit_a is None
+        and memory.online_s is not None
+        and seen.state is None
+        and seen.measured_at_s is None
+        and now_s - memory.online_s < FIRST_REPORT_S
+    )
+    movable = memory.online_s is not None and not early and now_s >= memory.retry_s
+    limit = memory.limit_a
+    if limit is None:
+        # What it draws goes on; nobody is stopped by our start alone.
+        limit = 0.0
+        if memory.draw_a >= DRAWING_A:
+            limit = min(charger.max_a, max(charger.min_a, _up(memory.draw_a, charger.step_a)))
+        elif seen.state is ChargerState.CHARGING and seen.measured_at_s is None:
+            limit = charger.min_a
+    if not movable:
+        limit = memory.ceiling_a
+    want = memory.want
+    reason = None
+    if memory.online_s is None:
+        reason = Cause(Rule.OFFLINE)
+    elif out:
+        reason = Cause(Rule.FAULTED)
+    elif early:
+        reason = Cause(Rule.STARTING)
+    elif memory.retry_s > now_s:
+        reason = Cause(Rule.REFUSED)
+    elif seen.paused:
+        reason = Cause(Rule.PAUSED_BY_USER)
+    elif want is Want.NOTHING:
+        reason = Cause(Rule.NO_CAR if seen.state is not ChargerState.FINISHING else Rule.NOT_ASKING)
+    if movable and want is Want.NOTHING:
+        limit = 0.0
+    cap = memory.cap_a if memory.cap_a > 0 else charger.max_a
+    if want is Want.START:
+        cap = charger.min_a
+    cap = max(charger.min_a, _down(cap, charger.step_a))
+    if movable and limit > cap:
+        limit = cap
+    return Car(
+        number=number,
+        charger=charger,
+        memory=memory,
+        limit_a=limit,
+        pulls=site.topology.path[number][memory.mask],
+        floor_a=charger.min_a,
+        cap_a=cap,
+        rank=seen.rank if seen.rank is not None else charger.rank,
+        want=want,
+        movable=movable,
+        reason=reason,
+    )
+
+
+def _hold_back_blind(site: Site, cars: list[Car], blind: Sequence[Blindness | None]) -> None:
+    """Below a blind circuit nobody has more than the safe current, and nobody is raised."""
+    if not any(blind):
+        return
+    parents = site.topology.parents
+    for car in cars:
+        circuit = site.index_of_circuit[car.charger.circuit]
+        while circuit != _NONE:
+            if blind[circuit]:
+                if car.movable:
+                    car.limit_a = min(car.limit_a, car.charger.safe_a)
+                car.cap_a = car.limit_a
+                if car.reason is None:
+                    car.reason = Cause(Rule.BLIND, site.circuits[circuit].id)
+                break
+            circuit = parents[circuit]
+
+
+# --- down ------------------------------------------------------------------------------------------------------------
+
+
+def _cut_room(
+    site: Site, cars: list[Car], circuits: Sequence[CircuitMemory], blind: Sequence[Blindness | None]
+) -> Room:
+    """What the meters show, as it will be when all follow their setpoints."""
+    room = _empty(site)
+    own = site.topology.own
+    for car in cars:
+        if car.limit_a > 0 and not (car.want is Want.NOTHING and car.movable):
+            room.add(own[car.number][car.memory.mask], car.limit_a)
+    _add_up(site, room)
+    building = _buildings(site, circuits, blind, cautious=False)
+    for place, (re, im, _) in enumerate(building):
+        room.re[place] += re
+        room.im[place] += im
+    for number, circuit in enumerate(site.circuits):
+        for line, limit in enumerate(circuit.limit_a):
+            room.limit[number * site.topology.lines + line] = math.inf if blind[number] else limit
+    return room
+
+
+def _cut(site: Site, cars: list[Car], room: Room) -> list[int]:
+    """Lowers setpoints until no place is above its limit. Returns the places where minimums alone are too much."""
+    held: list[int] = []
+    while True:
+        worst, excess = _worst(room, held)
+        if worst == _NONE:
+            return held
+        lowest = [car for car in cars if car.movable and car.limit_a > car.floor_a and _loads(car, worst)]
+        if not lowest:
+            held.append(worst)
+            continue
+        car = max(lowest, key=_first_to_cut)
+        pull = next(math.hypot(re, im) for place, re, im in car.pulls if place == worst)
+        target = _down(car.limit_a - (excess + SLACK_A) / pull, car.charger.step_a)
+        _lower(car, max(car.floor_a, target), room)
+        car.reason = _at(site, Rule.CIRCUIT_FULL, worst)
+
+
+def _worst(room: Room, held: Sequence[int]) -> tuple[int, float]:
+    worst, most = _NONE, TOLERANCE_A
+    for place, limit in enumerate(room.limit):
+        re, im = room.re[place], room.im[place]
+        excess = re - limit if im == 0.0 else math.copysign(math.hypot(re, im), re) - limit
+        if excess > most and place not in held:
+            worst, most = place, excess
+    return worst, most
+
+
+def _loads(car: Car, place: int) -> bool:
+    return any(pull[0] == place for pull in car.pulls)
+
+
+def _first_to_cut(car: Car) -> tuple[bool, int, float, int]:
+    unused = car.limit_a - car.memory.draw_a > SPARE_A and car.memory.draw_s is not None
+    return (
+        unused and car.memory.draw_s is not None and car.memory.draw_s > car.memory.sent_s,
+        car.rank,
+        car.limit_a / car.charger.weight,
+        -car.number,
+    )
+
+
+def _lower(car: Car, limit_a: float, room: Room) -> None:
+    room.add(car.pulls, limit_a - car.limit_a)
+    car.limit_a = limit_a
+
+
+def _pause(
+    site: Site, cars: list[Car], room: Room, held: Sequence[int], circuits: Sequence[CircuitMemory], now_s: float
+) -> list[bool]:
+    """Where minimums alone are too much: pauses the fewest cars, as late as the breaker bears."""
+    over = [False] * len(site.circuits)
+    for place in held:
+        circuit, line = divmod(place, site.topology.lines)
+        on_it = [car for car in cars if car.movable and car.limit_a > 0 and _loads(car, place)]
+        for car in on_it:
+            if car.want is Want.START and car.memory.draw_a < DRAWING_A and _excess(room, place) > TOLERANCE_A:
+                _lower(car, 0.0, room)
+                car.reason = _at(site, Rule.CIRCUIT_FULL, place)
+        if _excess(room, place) <= TOLERANCE_A:
+            continue
+        if _bearable(site, circuits[circuit], circuit, line, now_s):
+            over[circuit] = True
+            continue
+        for car in sorted((car for car in on_it if car.limit_a > 0), key=lambda c: _first_to_pause(c, now_s)):
+            if _excess(room, place) <= TOLERANCE_A:
+                break
+            _lower(car, 0.0, room)
+            car.reason = _at(site, Rule.CIRCUIT_FULL, place)
+    return over
+
+
+def _excess(room: Room, place: int) -> float:
+    return math.copysign(math.hypot(room.re[place], room.im[place]), room.re[place]) - room.limit[place]
+
+
+def _bearable(site: Site, memory: CircuitMemory, circuit: int, line: int, now_s: float) -> bool:
+    """Whether the breaker's clock allows to wait, in the hope that the excess goes away by itself."""
+    if site.pause_mode is PauseMode.STRICT or not memory.places:
+        return False
+    if memory.over_s is not None and now_s - memory.over_s >= GRACE_S:
+        return False
+    place = memory.places[line]
+    ratio = math.hypot(place.measured_re, place.measured_im) / site.circuits[circuit].rating_a[line]
+    return place.budget + REACTION_S / trip_time_s(ratio) < GRACE_BUDGET
+
+
+def _first_to_pause(car: Car, now_s: float) -> tuple[int, int, float, int]:
+    since = car.memory.charging_s if car.memory.charging_s is not None else now_s
+    return car.want, -car.rank, since, car.number
+
+
+# --- up --------------------------------------------------------------------------------------------------------------
+
+
+def _raise_room(
+    site: Site, cars: list[Car], circuits: Sequence[CircuitMemory], blind: Sequence[Blindness | None]
+) -> Room:
+    """The least the cars can be drawing off the meter, and the most they may draw on top."""
+    room = _empty(site)
+    own = site.topology.own
+    for car in cars:
+        amps = _reserved_a(car)
+        if amps > 0:
+            room.add(own[car.number][car.memory.mask], amps)
+    _add_up(site, room)
+    for place, (re, im, limit) in enumerate(_buildings(site, circuits, blind, cautious=True)):
+        room.re[place] += re
+        room.im[place] += im
+        room.limit[place] = limit
+    return room
+
+
+def _reserved_a(car: Car) -> float:
+    if car.movable and car.want is Want.NOTHING and car.memory.draw_a < DRAWING_A:
+        return 0.0
+    return max(car.memory.ceiling_a, car.limit_a)
+
+
+def _buildings(
+    site: Site, circuits: Sequence[CircuitMemory], blind: Sequence[Blindness | None], *, cautious: bool
+) -> list[tuple[float, float, float]]:
+    """The building at each place: real and imaginary part, and the limit that goes with it."""
+    lines, parents = site.topology.lines, site.topology.parents
+    out: list[tuple[float, float, float]] = [(0.0, 0.0, 0.0)] * site.topology.places
+    below = [(0.0, 0.0)] * site.topology.places
+    for number in site.topology.upwards:
+        circuit, memory = site.circuits[number], circuits[number]
+        limits = circuit.limit_a
+        known = bool(memory.places) and not blind[number]
+        for line in range(lines):
+            at = number * lines + line
+            limit = limits[line]
+            if circuit.meter is None:
+                re, im = circuit.other_load_a + below[at][0], below[at][1]
+            elif not known:
+                re, im = (limit if circuit.worst_load_a is None else circuit.worst_load_a[line]), 0.0
+                limit = -math.inf if cautious else math.inf
+            elif cautious:
+                place = memory.places[line]
+                re, im = place.high_re, place.high_im
+                limit = place.high_limit_a if memory.good >= GOOD_SAMPLES else -math.inf
+            else:
+                place = memory.places[line]
+                re, im = place.low_re, place.low_im
+            out[at] = (re, im, limit)
+            if (parent := parents[number]) != _NONE:
+                up = parent * lines + line
+                below[up] = (below[up][0] + re, below[up][1] + im)
+    return out
+
+
+def _late_peaks(site: Site, circuits: Sequence[CircuitMemory], blind: Sequence[Blindness | None]) -> list[float]:
+    """By how much the building's latest peaks stand above what it does now, at each place."""
+    late = [0.0] * site.topology.places
+    for number, memory in enumerate(circuits):
+        if blind[number]:
+            continue
+        for line, place in enumerate(memory.places):
+            limit = site.circuits[number].limit_a[line]
+            if place.high_limit_a == limit:
+                now_a = limit - headroom_a(place.high_re, place.high_im, limit)
+            else:
+                now_a = math.copysign(math.hypot(place.low_re, place.low_im), place.low_re)
+            late[number * site.topology.lines + line] = max(0.0, place.peaks[0][1] - now_a)
+    return late
+
+
+def _admit(site: Site, cars: list[Car], room: Room, now_s: float) -> list[Car]:
+    """Who may charge now. When not all minimums fit, those who wait come in when a turn is over."""
+    asking = [car for car in cars if car.movable and car.want is not Want.NOTHING and car.cap_a >= car.floor_a]
+    least = room.copy()
+    for car in asking:
+        least.add(car.pulls, car.floor_a - _reserved_a(car))
+    if all(_excess(least, place) <= TOLERANCE_A for place in range(len(least.limit))):
+        return asking
+    waiting = sorted((car for car in asking if car.limit_a == 0), key=_place_in_line)
+    if not waiting:
+        return asking
+    inside = [car for car in asking if car.limit_a > 0]
+    staying = [car for car in inside if not _turn_over(site, car, now_s)]
+    leaving = sorted((car for car in inside if _turn_over(site, car, now_s)), key=_longest_inside)
+    for car in waiting + leaving:
+        least.add(car.pulls, -car.floor_a)
+    admitted = list(staying)
+    barred: set[int] = set()
+    entered: list[Car] = []
+    for car in waiting:
+        reach, stop = least.reach_a(car.pulls)
+        if reach + TOLERANCE_A >= car.floor_a and not any(pull[0] in barred for pull in car.pulls):
+            least.add(car.pulls, car.floor_a)
+            entered.append(car)
+        elif stop is not None and _waited_s(car, now_s) > 2 * site.turn_s:
+            barred.add(stop)  # nobody slips in before one who waits for a large gap
+    for car in reversed(leaving):
+        reach, stop = least.reach_a(car.pulls)
+        if reach + TOLERANCE_A < car.floor_a and (
+            stop in barred or any(_loads(other, stop) for other in entered if stop is not None)
+        ):
+            car.reason = Cause(Rule.TURN)
+            car.limit_a = 0.0
+            continue
+        least.add(car.pulls, car.floor_a)
+        admitted.append(car)
+    admitted.extend(entered)
+    _number_the_queue(site, [car for car in asking if car.limit_a == 0 and car not in entered], admitted, now_s)
+    return admitted
+
+
+def _place_in_line(car: Car) -> tuple[int, int, float, int]:
+    since = car.memory.waiting_s
+    return -car.want, car.rank, math.inf if since is None else since, car.number
+
+
+def _longest_inside(car: Car) -> tuple[int, float, int]:
+    return -car.rank, car.memory.charging_s or 0.0, car.number
+
+
+def _turn_over(site: Site, car: Car, now_s: float) -> bool:
+    if car.want is Want.START:
+        return True
+    return car.memory.charging_s is not None and now_s - car.memory.charging_s >= site.turn_s
+
+
+def _waited_s(car: Car, now_s: float) -> float:
+    return 0.0 if car.memory.waiting_s is None else now_s - car.memory.waiting_s
+
+
+def _number_the_queue(site: Site, waiting: list[Car], inside: Sequence[Car], now_s: float) -> None:
+    """Everyone who waits sees a place, and a time by the turns of those inside."""
+    left = sorted(max(0.0, site.turn_s - (now_s - (car.memory.charging_s or now_s))) for car in inside)
+    for number, car in enumerate(sorted(waiting, key=_place_in_line)):
+        rounds, slot = divmod(number, len(left)) if left else (number, 0)
+        first = left[slot] if left else 0.0
+        car.place = Place(number + 1, round(first + rounds * site.turn_s, 1))
+
+
+def _give(site: Site, cars: list[Car], admitted: list[Car], room: Room, unfair_s: float | None, now_s: float) -> bool:
+    """Raises who may have more. Returns whether somebody has less than a fair share because others have more."""
+    hungry = [car for car in admitted if car.limit_a < car.cap_a - 1e-6]
+    if not hungry:
+        return False
+    free = room.copy()
+    for car in admitted:
+        free.add(car.pulls, -_reserved_a(car))
+    claims = [
+        Claim(car.floor_a, max(car.floor_a, car.cap_a), car.charger.weight, car.rank, car.pulls) for car in admitted
+    ]
+    fair = {car.number: amps for car, (amps, _) in zip(admitted, share(claims, free), strict=True)}
+    for car in sorted(hungry, key=_first_to_raise):
+        _raise(car, fair[car.number], room, now_s)
+    return _level(admitted, fair, room, unfair_s, now_s)
+
+
+def _first_to_raise(car: Car) -> tuple[int, int, float, float, int]:
+    if car.limit_a == 0:
+        return (0, *_place_in_line(car)[1:3], 0.0, car.number)
+    return 1, car.rank, car.limit_a / car.charger.weight, 0.0, car.number
+
+
+def _raise(car: Car, fair_a: float, room: Room, now_s: float) -> None:
+    memory = car.memory
+    if not memory.answered or now_s - memory.sent_s < car.charger.min_interval_s:
+        return
+    reserved = _reserved_a(car)
+    reach, _ = room.reach_a(car.pulls)
+    step = car.charger.step_a
+    target = _down(min(fair_a + step - 1e-6 if step > 0.2 else fair_a, reserved + reach, car.cap_a), step)
+    if target < car.floor_a:
+        return
+    gain = target - car.limit_a
+    if gain <= 1e-6 or (gain < max(step, RAISE_A) - 1e-6 and target < car.cap_a - 1e-6):
+        return
+    room.add(car.pulls, target - reserved)
+    car.limit_a = target
+
+
+def _level(admitted: list[Car], fair: dict[int, float], room: Room, unfair_s: float | None, now_s: float) -> bool:
+    """Takes from those above their fair share what others lack: at once for a start, else when it has lasted."""
+    poor = [
+        car
+        for car in admitted
+        if fair[car.number] - car.limit_a > max(UNFAIR_A, car.charger.step_a)
+        and car.limit_a < car.cap_a - 1e-6
+        and room.reach_a(car.pulls)[0] < min(fair[car.number] - car.limit_a, max(RAISE_A, car.floor_a - car.limit_a))
+    ]
+    if not poor:
+        return False
+    starting = any(car.limit_a == 0 for car in poor)
+    if not starting and (unfair_s is None or now_s - unfair_s < UNFAIR_S):
+        return True
+    lacking = {pull[0] for car in poor if not starting or car.limit_a == 0 for pull in car.pulls}
+    for car in admitted:
+        rich = car.limit_a - fair[car.number] > max(UNFAIR_A, car.charger.step_a) or (
+            starting and car.limit_a > fair[car.number] + 1e-6
+        )
+        if rich and any(pull[0] in lacking for pull in car.pulls):
+            car.limit_a = max(car.floor_a, _down(fair[car.number], car.charger.step_a))
+    return not starting
+
+
+# --- why -------------------------------------------------------------------------------------------------------------
+
+
+def _explain(site: Site, cars: list[Car], up: Room, late: Sequence[float]) -> None:
+    """Gives every setpoint a cause that is true."""
+    plain = up.copy()
+    for place, amps in enumerate(late):
+        plain.re[place] -= amps
+    for car in cars:
+        if car.reason is not None:
+            continue
+        if car.limit_a >= car.charger.max_a - 1e-6:
+            continue
+        if car.limit_a >= car.cap_a - 1e-6:
+            car.reason = Cause(Rule.NOT_ASKING if car.want is Want.START else Rule.NOT_NEEDED)
+            continue
+        wanted = car.floor_a - _reserved_a(car) if car.limit_a == 0 else max(RAISE_A, car.charger.step_a)
+        room_now, full = plain.reach_a(car.pulls)
+        lasting, bounded = up.reach_a(car.pulls)
+        if room_now < wanted and full is not None:
+            rule = Rule.TURN if car.place is not None else Rule.CIRCUIT_FULL
+            car.reason = _at(site, rule, full)
+        elif lasting < wanted and bounded is not None:
+            car.reason = _at(site, Rule.PATIENCE, bounded)
+        else:
+            car.reason = Cause(Rule.PACING)
+
+
+def _at(site: Site, rule: Rule, place: int) -> Cause:
+    circuit, line = divmod(place, site.topology.lines)
+    return Cause(rule, site.circuits[circuit].id, Line(line))
+
+
+# --- small steps -----------------------------------------------------------------------------------------------------
+
+
+def _empty(site: Site) -> Room:
+    places = site.topology.places
+    return Room([0.0] * places, [0.0] * places, [0.0] * places)
+
+
+def _add_up(site: Site, room: Room) -> None:
+    """Adds each circuit's cars to its parent."""
+    lines, parents = site.topology.lines, site.topology.parents
+    for circuit in site.topology.upwards:
+        parent = parents[circuit]
+        if parent != _NONE:
+            for line in range(lines):
+                room.re[parent * lines + line] += room.re[circuit * lines + line]
+                room.im[parent * lines + line] += room.im[circuit * lines + line]
+
+
+def _down(amps: float, step_a: float) -> float:
+    """The largest multiple of the step that is not more; never less than 0."""
+    return max(0.0, round(math.floor(amps / step_a + 1e-6) * step_a, 6))
+
+
+def _up(amps: float, step_a: float) -> float:
+    return round(math.ceil(amps / step_a - 1e-6) * step_a, 6)
