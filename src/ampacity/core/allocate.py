@@ -46,7 +46,8 @@ class Room:
 
     def excess_a(self, place: int) -> float:
         """By how much the place is above its limit; negative: room."""
-        return math.hypot(self.re[place], self.im[place]) * math.copysign(1, self.re[place]) - self.limit[place]
+        re, im = self.re[place], self.im[place]
+        return (re if im == 0.0 else math.copysign(math.hypot(re, im), re)) - self.limit[place]
 
     def reach_a(self, pulls: Sequence[Pull]) -> tuple[float, int | None]:
         """How far one claim can grow from here, and the place that stops it (None: nothing does)."""
@@ -133,8 +134,6 @@ def _fill(groups: list[_Group], room: Room) -> list[int | None]:
             if passed:
                 room.re[place] += grow_re[place] * passed
                 room.im[place] += grow_im[place] * passed
-                since[place] = level
-            else:
                 since[place] = level
             if sign > 0:
                 rising_at[place].add(number)

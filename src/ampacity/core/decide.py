@@ -28,6 +28,7 @@ ANSWER_S = 30.0
 REGRET_S = 30.0
 """A raise that has to be taken back within so long came too soon."""
 
+_NOTHING = (0.0, 0.0)
 _UNSEEN = ChargerSeen()
 _NO_CHARGER = ChargerMemory()
 _NO_CIRCUIT = CircuitMemory()
@@ -49,7 +50,7 @@ def decide(site: Site, observed: Observed, now_s: float) -> Decision:
         else blindness(site.meters[site.index_of_meter[circuit.meter]], circuits[number], now_s, start_s)
         for number, circuit in enumerate(site.circuits)
     ]
-    plan = planned(site, seen, chargers, circuits, blind, memory.unfair_s, now_s)
+    plan = planned(site, seen, chargers, circuits, blind, memory.unfair_s, memory.levelled_s, now_s)
     commands, after = _commands(site, plan, now_s)
     remembered = Memory(
         start_s=start_s,
@@ -60,7 +61,8 @@ def decide(site: Site, observed: Observed, now_s: float) -> Decision:
                 site.circuits, _circuits_after(site, plan, chargers, circuits, blind, now_s), strict=True
             )
         },
-        unfair_s=(now_s if memory.unfair_s is None else memory.unfair_s) if plan.unfair else None,
+        levelled_s=memory.levelled_s if plan.unfair is None else now_s,
+        unfair_s=_unfair_s(memory, plan.unfair, now_s),
     )
     return Decision(
         at_s=now_s,
@@ -72,6 +74,12 @@ def decide(site: Site, observed: Observed, now_s: float) -> Decision:
         circuits=_views(site, plan, circuits, blind),
         memory=remembered,
     )
+
+
+def _unfair_s(memory: Memory, unfair: bool | None, now_s: float) -> float | None:
+    if unfair is None:
+        return memory.unfair_s
+    return (now_s if memory.unfair_s is None else memory.unfair_s) if unfair else None
 
 
 # --- what is known ---------------------------------------------------------------------------------------------------
@@ -124,25 +132,27 @@ def _cars_below(
     low_re, low_im, most_re, most_im = [0.0] * lines, [0.0] * lines, [0.0] * lines, [0.0] * lines
     total, oldest_s, newest_s = 0.0, 0.0, -math.inf
     settle_s = min(period_s, 10.0) + 1.0
-    for number, memory in enumerate(chargers):
-        if memory.draw_s is not None and memory.draw_s > newest_s:
-            newest_s = memory.draw_s
+    sums: dict[int, tuple[float, float]] = {}
+    for number in topology.below[circuit]:
+        memory = chargers[number]
         low, most = _at_sample(memory, sample_s, settle_s, now_s)
-        if most <= 0.0 and memory.draw_a <= 0.0:
-            continue
-        below = False
-        for place, re, im in topology.path[number][memory.mask]:
+        if memory.draw_s is not None:
+            newest_s = max(newest_s, memory.draw_s)
+            if memory.draw_a >= DRAWING_A:
+                total += memory.draw_a
+                oldest_s = max(oldest_s, now_s - memory.draw_s)
+        if most > 0.0:
+            way = topology.way[number][memory.mask]
+            before = sums.get(way, _NOTHING)
+            sums[way] = before[0] + low, before[1] + most
+    for way, (low, most) in sums.items():
+        for place, re, im in topology.pulls[way]:
             line = place - first
             if 0 <= line < lines:
-                below = True
                 low_re[line] += low * re
                 low_im[line] += low * im
                 most_re[line] += most * re
                 most_im[line] += most * im
-        if below:
-            total += memory.draw_a
-            if memory.draw_a >= DRAWING_A and memory.draw_s is not None:
-                oldest_s = max(oldest_s, now_s - memory.draw_s)
     return CarsBelow(low_re, low_im, most_re, most_im, total, oldest_s, newest_s)
 
 
@@ -312,12 +322,15 @@ def _views(
     topology = site.topology
     cars_re, cars_im = [0.0] * topology.places, [0.0] * topology.places
     offered_re, offered_im = [0.0] * topology.places, [0.0] * topology.places
+    sums: dict[int, tuple[float, float]] = {}
     for car in plan.cars:
         drawn = car.memory.draw_a
         offered = car.limit_a if car.want is not Want.NOTHING else 0.0
-        if drawn <= 0.0 and offered <= 0.0:
-            continue
-        for place, re, im in car.pulls:
+        if drawn > 0.0 or offered > 0.0:
+            before = sums.get(car.way, _NOTHING)
+            sums[car.way] = before[0] + drawn, before[1] + offered
+    for way, (drawn, offered) in sums.items():
+        for place, re, im in topology.pulls[way]:
             cars_re[place] += drawn * re
             cars_im[place] += drawn * im
             offered_re[place] += offered * re

@@ -129,5 +129,7 @@ class Memory:
     start_s: float | None = None
     chargers: dict[str, ChargerMemory] | None = None
     circuits: dict[str, CircuitMemory] | None = None
+    levelled_s: float | None = None
+    """When it was last looked whether all have their fair share."""
     unfair_s: float | None = None
     """Since when a car that could use more has less than its fair share because others have more."""

@@ -30,12 +30,18 @@ UNFAIR_A = 1.0
 UNFAIR_S = 60.0
 """A car that could use this much more, because others have more than their share, waits at most so long for it."""
 
+LEVEL_S = 5.0
+"""How often it is looked whether all have their fair share, when nobody can be raised."""
+
 GRACE_S = 24.0
 """How long an excess that only a pause can remove may last before the pause: 30 s, less the car's own 6."""
 
 GRACE_BUDGET = 0.25
 REACTION_S = 6.0
 _NONE = -1
+_NOT_ASKING = Cause(Rule.NOT_ASKING)
+_NOT_NEEDED = Cause(Rule.NOT_NEEDED)
+_PACING = Cause(Rule.PACING)
 
 
 @dataclass(slots=True)
@@ -47,6 +53,7 @@ class Car:
     memory: ChargerMemory
     limit_a: float
     """The setpoint, as it grows into the decision."""
+    way: int
     pulls: tuple[Pull, ...]
     floor_a: float
     cap_a: float
@@ -65,7 +72,8 @@ class Plan:
     cars: list[Car]
     over: list[bool]
     """Per circuit: there is an excess that only a pause can remove, and it is borne for now."""
-    unfair: bool
+    unfair: bool | None
+    """Somebody has less than a fair share because others have more; None: it was not looked at."""
 
 
 def planned(
@@ -75,6 +83,7 @@ def planned(
     circuits: Sequence[CircuitMemory],
     blind: Sequence[Blindness | None],
     unfair_s: float | None,
+    levelled_s: float | None,
     now_s: float,
 ) -> Plan:
     """Setpoint and cause of every charger. All sequences are in the site's order."""
@@ -88,7 +97,7 @@ def planned(
     for place, amps in enumerate(late):
         up.re[place] += amps
     admitted = _admit(site, cars, up, now_s)
-    unfair = _give(site, cars, admitted, up, unfair_s, now_s)
+    unfair = _give(site, admitted, up, unfair_s, levelled_s, now_s)
     _explain(site, cars, up, late)
     return Plan(cars, over, unfair)
 
@@ -130,9 +139,12 @@ def _car(site: Site, number: int, seen: ChargerSeen, memory: ChargerMemory, now_
         reason = Cause(Rule.NO_CAR if seen.state is not ChargerState.FINISHING else Rule.NOT_ASKING)
     if movable and want is Want.NOTHING:
         limit = 0.0
-    cap = memory.cap_a if memory.cap_a > 0 else charger.max_a
+    way = site.topology.way[number][memory.mask]
+    cap = charger.max_a
     if want is Want.START:
         cap = charger.min_a
+    elif 0.0 < memory.cap_a < cap:
+        cap = memory.cap_a
     cap = max(charger.min_a, _down(cap, charger.step_a))
     if movable and limit > cap:
         limit = cap
@@ -141,7 +153,8 @@ def _car(site: Site, number: int, seen: ChargerSeen, memory: ChargerMemory, now_
         charger=charger,
         memory=memory,
         limit_a=limit,
-        pulls=site.topology.path[number][memory.mask],
+        way=way,
+        pulls=site.topology.pulls[way],
         floor_a=charger.min_a,
         cap_a=cap,
         rank=seen.rank if seen.rank is not None else charger.rank,
@@ -176,12 +189,7 @@ def _cut_room(
     site: Site, cars: list[Car], circuits: Sequence[CircuitMemory], blind: Sequence[Blindness | None]
 ) -> Room:
     """What the meters show, as it will be when all follow their setpoints."""
-    room = _empty(site)
-    own = site.topology.own
-    for car in cars:
-        if car.limit_a > 0 and not (car.want is Want.NOTHING and car.movable):
-            room.add(own[car.number][car.memory.mask], car.limit_a)
-    _add_up(site, room)
+    room = _summed(site, [(car.way, 0.0 if car.want is Want.NOTHING and car.movable else car.limit_a) for car in cars])
     building = _buildings(site, circuits, blind, cautious=False)
     for place, (re, im, _) in enumerate(building):
         room.re[place] += re
@@ -248,24 +256,20 @@ def _pause(
         circuit, line = divmod(place, site.topology.lines)
         on_it = [car for car in cars if car.movable and car.limit_a > 0 and _loads(car, place)]
         for car in on_it:
-            if car.want is Want.START and car.memory.draw_a < DRAWING_A and _excess(room, place) > TOLERANCE_A:
+            if car.want is Want.START and car.memory.draw_a < DRAWING_A and room.excess_a(place) > TOLERANCE_A:
                 _lower(car, 0.0, room)
                 car.reason = _at(site, Rule.CIRCUIT_FULL, place)
-        if _excess(room, place) <= TOLERANCE_A:
+        if room.excess_a(place) <= TOLERANCE_A:
             continue
         if _bearable(site, circuits[circuit], circuit, line, now_s):
             over[circuit] = True
             continue
         for car in sorted((car for car in on_it if car.limit_a > 0), key=lambda c: _first_to_pause(c, now_s)):
-            if _excess(room, place) <= TOLERANCE_A:
+            if room.excess_a(place) <= TOLERANCE_A:
                 break
             _lower(car, 0.0, room)
             car.reason = _at(site, Rule.CIRCUIT_FULL, place)
     return over
-
-
-def _excess(room: Room, place: int) -> float:
-    return math.copysign(math.hypot(room.re[place], room.im[place]), room.re[place]) - room.limit[place]
 
 
 def _bearable(site: Site, memory: CircuitMemory, circuit: int, line: int, now_s: float) -> bool:
@@ -291,13 +295,7 @@ def _raise_room(
     site: Site, cars: list[Car], circuits: Sequence[CircuitMemory], blind: Sequence[Blindness | None]
 ) -> Room:
     """The least the cars can be drawing off the meter, and the most they may draw on top."""
-    room = _empty(site)
-    own = site.topology.own
-    for car in cars:
-        amps = _reserved_a(car)
-        if amps > 0:
-            room.add(own[car.number][car.memory.mask], amps)
-    _add_up(site, room)
+    room = _summed(site, [(car.way, _reserved_a(car)) for car in cars])
     for place, (re, im, limit) in enumerate(_buildings(site, circuits, blind, cautious=True)):
         room.re[place] += re
         room.im[place] += im
@@ -364,9 +362,12 @@ def _admit(site: Site, cars: list[Car], room: Room, now_s: float) -> list[Car]:
     """Who may charge now. When not all minimums fit, those who wait come in when a turn is over."""
     asking = [car for car in cars if car.movable and car.want is not Want.NOTHING and car.cap_a >= car.floor_a]
     least = room.copy()
+    more: dict[int, float] = {}
     for car in asking:
-        least.add(car.pulls, car.floor_a - _reserved_a(car))
-    if all(_excess(least, place) <= TOLERANCE_A for place in range(len(least.limit))):
+        more[car.way] = more.get(car.way, 0.0) + car.floor_a - _reserved_a(car)
+    for way, amps in more.items():
+        least.add(site.topology.pulls[way], amps)
+    if all(least.excess_a(place) <= TOLERANCE_A for place in range(len(least.limit))):
         return asking
     waiting = sorted((car for car in asking if car.limit_a == 0), key=_place_in_line)
     if not waiting:
@@ -429,21 +430,44 @@ def _number_the_queue(site: Site, waiting: list[Car], inside: Sequence[Car], now
         car.place = Place(number + 1, round(first + rounds * site.turn_s, 1))
 
 
-def _give(site: Site, cars: list[Car], admitted: list[Car], room: Room, unfair_s: float | None, now_s: float) -> bool:
-    """Raises who may have more. Returns whether somebody has less than a fair share because others have more."""
+def _give(
+    site: Site, admitted: list[Car], room: Room, unfair_s: float | None, levelled_s: float | None, now_s: float
+) -> bool | None:
+    """Raises who may have more. Returns whether somebody has less than a fair share because others have more; None:
+    it was not looked at."""
     hungry = [car for car in admitted if car.limit_a < car.cap_a - 1e-6]
-    if not hungry:
-        return False
+    if not hungry or not _worth_sharing(hungry, room, levelled_s, now_s):
+        return None
     free = room.copy()
-    for car in admitted:
-        free.add(car.pulls, -_reserved_a(car))
-    claims = [
-        Claim(car.floor_a, max(car.floor_a, car.cap_a), car.charger.weight, car.rank, car.pulls) for car in admitted
-    ]
+    for way, amps in _by_way(admitted).items():
+        free.add(site.topology.pulls[way], -amps)
+    claims = [Claim(car.floor_a, car.cap_a, car.charger.weight, car.rank, car.pulls) for car in admitted]
     fair = {car.number: amps for car, (amps, _) in zip(admitted, share(claims, free), strict=True)}
     for car in sorted(hungry, key=_first_to_raise):
         _raise(car, fair[car.number], room, now_s)
     return _level(admitted, fair, room, unfair_s, now_s)
+
+
+def _worth_sharing(hungry: list[Car], room: Room, levelled_s: float | None, now_s: float) -> bool:
+    """Whether somebody can be raised, or it is time to look whether all have their fair share."""
+    if levelled_s is None or now_s - levelled_s >= LEVEL_S:
+        return True
+    reaches: dict[int, float] = {}
+    for car in hungry:
+        if car.limit_a == 0:
+            return True
+        if (reach := reaches.get(car.way)) is None:
+            reach = reaches[car.way] = room.reach_a(car.pulls)[0]
+        if reach + car.memory.ceiling_a - car.limit_a >= min(RAISE_A, car.cap_a - car.limit_a):
+            return True
+    return False
+
+
+def _by_way(cars: list[Car]) -> dict[int, float]:
+    sums: dict[int, float] = {}
+    for car in cars:
+        sums[car.way] = sums.get(car.way, 0.0) + _reserved_a(car)
+    return sums
 
 
 def _first_to_raise(car: Car) -> tuple[int, int, float, float, int]:
@@ -456,9 +480,11 @@ def _raise(car: Car, fair_a: float, room: Room, now_s: float) -> None:
     memory = car.memory
     if not memory.answered or now_s - memory.sent_s < car.charger.min_interval_s:
         return
+    step = car.charger.step_a
+    if fair_a + step - car.limit_a < min(RAISE_A, car.cap_a - car.limit_a):
+        return
     reserved = _reserved_a(car)
     reach, _ = room.reach_a(car.pulls)
-    step = car.charger.step_a
     target = _down(min(fair_a + step - 1e-6 if step > 0.2 else fair_a, reserved + reach, car.cap_a), step)
     if target < car.floor_a:
         return
@@ -501,24 +527,28 @@ def _explain(site: Site, cars: list[Car], up: Room, late: Sequence[float]) -> No
     plain = up.copy()
     for place, amps in enumerate(late):
         plain.re[place] -= amps
+    reaches: dict[int, tuple[float, int | None, float, int | None]] = {}
+    causes: dict[tuple[Rule, int], Cause] = {}
     for car in cars:
-        if car.reason is not None:
-            continue
-        if car.limit_a >= car.charger.max_a - 1e-6:
+        if car.reason is not None or car.limit_a >= car.charger.max_a - 1e-6:
             continue
         if car.limit_a >= car.cap_a - 1e-6:
-            car.reason = Cause(Rule.NOT_ASKING if car.want is Want.START else Rule.NOT_NEEDED)
+            car.reason = _NOT_ASKING if car.want is Want.START else _NOT_NEEDED
             continue
+        if (reach := reaches.get(car.way)) is None:
+            reach = reaches[car.way] = (*plain.reach_a(car.pulls), *up.reach_a(car.pulls))
+        room_now, full, lasting, bounded = reach
         wanted = car.floor_a - _reserved_a(car) if car.limit_a == 0 else max(RAISE_A, car.charger.step_a)
-        room_now, full = plain.reach_a(car.pulls)
-        lasting, bounded = up.reach_a(car.pulls)
         if room_now < wanted and full is not None:
-            rule = Rule.TURN if car.place is not None else Rule.CIRCUIT_FULL
-            car.reason = _at(site, rule, full)
+            key = (Rule.TURN if car.place is not None else Rule.CIRCUIT_FULL, full)
         elif lasting < wanted and bounded is not None:
-            car.reason = _at(site, Rule.PATIENCE, bounded)
+            key = (Rule.PATIENCE, bounded)
         else:
-            car.reason = Cause(Rule.PACING)
+            car.reason = _PACING
+            continue
+        if (cause := causes.get(key)) is None:
+            cause = causes[key] = _at(site, *key)
+        car.reason = cause
 
 
 def _at(site: Site, rule: Rule, place: int) -> Cause:
@@ -529,20 +559,17 @@ def _at(site: Site, rule: Rule, place: int) -> Cause:
 # --- small steps -----------------------------------------------------------------------------------------------------
 
 
-def _empty(site: Site) -> Room:
-    places = site.topology.places
-    return Room([0.0] * places, [0.0] * places, [0.0] * places)
-
-
-def _add_up(site: Site, room: Room) -> None:
-    """Adds each circuit's cars to its parent."""
-    lines, parents = site.topology.lines, site.topology.parents
-    for circuit in site.topology.upwards:
-        parent = parents[circuit]
-        if parent != _NONE:
-            for line in range(lines):
-                room.re[parent * lines + line] += room.re[circuit * lines + line]
-                room.im[parent * lines + line] += room.im[circuit * lines + line]
+def _summed(site: Site, amps_by_way: Sequence[tuple[int, float]]) -> Room:
+    """Currents of chargers, added up at every place; no limits yet."""
+    topology = site.topology
+    sums = [0.0] * len(topology.pulls)
+    for way, amps in amps_by_way:
+        sums[way] += amps
+    room = Room([0.0] * topology.places, [0.0] * topology.places, [0.0] * topology.places)
+    for way, amps in enumerate(sums):
+        if amps != 0.0:
+            room.add(topology.pulls[way], amps)
+    return room
 
 
 def _down(amps: float, step_a: float) -> float:

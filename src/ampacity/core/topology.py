@@ -39,15 +39,14 @@ class Topology:
     upwards: tuple[int, ...]
     """All circuits, each before its parent."""
 
-    own: tuple[tuple[tuple[Pull, ...], ...], ...]
-    """[charger][phases in use as a bit mask of the charger's own phases]: pulls on its own circuit only. Mask 0 is
-    all phases."""
+    pulls: tuple[tuple[Pull, ...], ...]
+    """The different ways in which chargers load the places, each on its own circuit and all above it."""
 
-    path: tuple[tuple[tuple[Pull, ...], ...], ...]
-    """The same on its own circuit and all above it."""
+    way: tuple[tuple[int, ...], ...]
+    """[charger][phases in use as a bit mask of its own phases; 0 is all of them]: number in `pulls`."""
 
-    certain: tuple[bool, ...]
-    """Whether the wiring of each charger is known."""
+    below: tuple[tuple[int, ...], ...]
+    """Chargers on each circuit and all below it."""
 
 
 def topology_of(
@@ -55,31 +54,30 @@ def topology_of(
 ) -> Topology:
     """From the parent of each circuit (-1: none), and circuit, wiring and phase count of each charger."""
     lines = len(supply.lines)
-    known: dict[tuple[Pull, ...], tuple[Pull, ...]] = {}  # one object for equal pulls: chargers are grouped by identity
-    own, path = [], []
-    for circuit, wiring, phases in chargers:
-        own_masks, path_masks = [], []
+    number_of: dict[tuple[Pull, ...], int] = {}
+    way = []
+    below: list[list[int]] = [[] for _ in parents]
+    for charger, (circuit, wiring, phases) in enumerate(chargers):
+        upwards = [circuit]
+        while (parent := parents[upwards[-1]]) >= 0:
+            upwards.append(parent)
+        for one in upwards:
+            below[one].append(charger)
+        ways = []
         for mask in range(2**phases):
             loads = _loads(supply, wiring, phases, mask or 2**phases - 1)
-            here = tuple((circuit * lines + line, re, im) for line, re, im in loads)
-            above = list(here)
-            parent = parents[circuit]
-            while parent >= 0:
-                above.extend((parent * lines + line, re, im) for line, re, im in loads)
-                parent = parents[parent]
-            own_masks.append(known.setdefault(here, here))
-            path_masks.append(known.setdefault(tuple(above), tuple(above)))
-        own.append(tuple(own_masks))
-        path.append(tuple(path_masks))
+            pulls = tuple((one * lines + line, re, im) for one in upwards for line, re, im in loads)
+            ways.append(number_of.setdefault(pulls, len(number_of)))
+        way.append(tuple(ways))
     return Topology(
         lines=lines,
         places=len(parents) * lines,
         phasors=supply is Supply.LINE_TO_LINE,
         parents=tuple(parents),
         upwards=tuple(sorted(range(len(parents)), key=lambda c: -_depth(parents, c))),
-        own=tuple(own),
-        path=tuple(path),
-        certain=tuple(wiring is not None for _, wiring, _ in chargers),
+        pulls=tuple(number_of),
+        way=tuple(way),
+        below=tuple(tuple(numbers) for numbers in below),
     )
 
 
