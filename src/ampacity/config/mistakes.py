@@ -1,0 +1,66 @@
+"""Mistakes in a site.toml: all of them at once, each with file, line, key, value and remedy."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from ampacity.core.errors import AmpacityError
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One thing to correct."""
+
+    line: int | None
+    """From 1; None: the file as a whole."""
+    place: str
+    """Dotted key, as `circuits.garage.limit_a`."""
+    what: str
+    remedy: str
+
+
+class SiteFileError(AmpacityError):
+    """A site.toml that can't be used."""
+
+    code = "site-file"
+    remedy = "Correct the file; `ampacity check` tells when it is right."
+
+    def __init__(self, path: Path, mistakes: list[Mistake]) -> None:
+        self.path = path
+        self.mistakes = tuple(mistakes)
+        super().__init__("\n".join(self.lines()), remedy="")
+
+    def lines(self) -> list[str]:
+        """One sentence of what is wrong and one of what to do, for each mistake."""
+        return [
+            f"{self.path.name}{'' if m.line is None else f', line {m.line}'}, {m.place}: {m.what} {m.remedy}"
+            if m.place
+            else f"{self.path.name}{'' if m.line is None else f', line {m.line}'}: {m.what} {m.remedy}"
+            for m in self.mistakes
+        ]
+
+    def __str__(self) -> str:
+        return self.what
+
+
+_HEADER = re.compile(r"^\s*\[\s*([^\]]+?)\s*\]\s*(#.*)?$")
+_KEY = re.compile(r"^\s*((?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*'))*)\s*=")
+
+
+def lines_of_keys(text: str) -> dict[str, int]:
+    """The line of each table and key of a TOML text, by dotted name; the first, where one is there twice."""
+    lines: dict[str, int] = {}
+    table = ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := _HEADER.match(line):
+            table = _plain(header[1])
+            lines.setdefault(table, number)
+        elif key := _KEY.match(line):
+            lines.setdefault(f"{table}.{_plain(key[1])}" if table else _plain(key[1]), number)
+    return lines
+
+
+def _plain(name: str) -> str:
+    return ".".join(part.strip().strip("\"'") for part in name.split("."))

@@ -1,0 +1,416 @@
+"""Reads a site.toml. Its keys are described in docs/reference/site-toml.md."""
+
+from __future__ import annotations
+
+import re
+import stat
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ampacity.config.installation import (
+    ChargerConnection,
+    Installation,
+    LogSettings,
+    MeterConnection,
+    OcppSettings,
+    StorageSettings,
+)
+from ampacity.config.mistakes import Mistake, SiteFileError, lines_of_keys
+from ampacity.config.table import Table
+from ampacity.core.errors import SiteError
+from ampacity.core.phases import Line, PhaseAmps, Supply
+from ampacity.core.site import Charger, ChargerId, Circuit, CircuitId, Meter, MeterId, PauseMode, Site
+
+NOMINAL_V = {
+    Supply.SINGLE_PHASE: 230.0,
+    Supply.SPLIT_PHASE: 120.0,
+    Supply.THREE_PHASE: 230.0,
+    Supply.LINE_TO_LINE: 208.0,
+}
+CONTINUOUS_FACTOR = {"europe": 1.0, "north-america": 0.8}
+"""Share of the rating for loads of hours. North American codes count charging as one: 80 % of the breaker's rating,
+unless it is listed for 100 %."""
+
+LARGEST_FILE_BYTES = 1_000_000
+_TABLES = ("site", "circuits", "meters", "chargers", "ocpp", "storage", "log")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,47}")
+
+
+def load(path: Path) -> Installation:
+    """Reads and checks the file.
+
+    Raises:
+        SiteFileError: with every mistake that can be found in one reading.
+    """
+    try:
+        with path.open("rb") as file:
+            raw = file.read(LARGEST_FILE_BYTES + 1)
+    except FileNotFoundError:
+        raise _failed(path, "there is no such file.", f"Make one with: ampacity init {path}") from None
+    except OSError as error:
+        raise _failed(path, f"it can't be read ({error.strerror}).", "Check the path and its permissions.") from error
+    if len(raw) > LARGEST_FILE_BYTES:
+        raise _failed(path, "it is larger than 1 MB.", "This is hardly a site.toml; check the path.")
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise _failed(path, "it is not UTF-8 text.", "Save it as UTF-8.", line) from error
+    return parse(text, path)
+
+
+def parse(text: str, path: Path) -> Installation:
+    """As `load`, of a text that stands, or is to stand, at `path`."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"at line (\d+)", str(error))
+        what = re.sub(r" \(at .*\)$", "", str(error))
+        line = int(found[1]) if found else len(text.splitlines()) or 1
+        raise _failed(path, f"not TOML: {what}.", "Correct this line; texts stand in quotes.", line) from error
+    except RecursionError as error:
+        raise _failed(path, "it is nested too deeply.", "A site.toml has tables of keys, no deeper.") from error
+    return _Reader(path, text, document).installation()
+
+
+def _failed(path: Path, what: str, remedy: str, line: int | None = None) -> SiteFileError:
+    return SiteFileError(path, [Mistake(line, "", what, remedy)])
+
+
+class _Reader:
+    """One reading of a file: collects mistakes and warnings on the way."""
+
+    def __init__(self, path: Path, text: str, document: Mapping[str, Any]) -> None:
+        self.path = path
+        self.text = text
+        self.document = document
+        self.lines = lines_of_keys(text)
+        self.mistakes: list[Mistake] = []
+        self.warnings: list[str] = []
+
+    def installation(self) -> Installation:
+        for name in self.document:
+            if name not in _TABLES:
+                self._wrong(name, "this table is not known.", f"Known: {', '.join(f'[{t}]' for t in _TABLES)}.")
+        table = self._table("site")
+        name = table.text("name", self.path.stem)
+        supply = Supply(table.text("supply", "three-phase", choices=[s.value for s in Supply]))
+        region = table.text("region", "europe", choices=list(CONTINUOUS_FACTOR))
+        volts = table.number("voltage_v", NOMINAL_V[supply], 50, 500, "V")
+        mode = PauseMode(table.text("pause_mode", "budget", choices=[m.value for m in PauseMode]))
+        turn_s = table.number("turn_s", 1200.0, 600, 86_400, "s")
+        table.done()
+        circuits = [self._circuit(t, supply, region) for t in self._tables("circuits", needed=True)]
+        meters = [self._meter(t) for t in self._tables("meters", needed=True)]
+        root = next((c.id for c in circuits if c.parent is None), CircuitId("main"))
+        chargers = [self._charger(t, supply, root) for t in self._tables("chargers", needed=False)]
+        ocpp = self._ocpp(circuits)
+        storage, log = self._storage(), self._log()
+        self._check_twice(meters, chargers)
+        site = None
+        if not self.mistakes:
+            site = self._site(
+                name=name,
+                supply=supply,
+                nominal_v=volts,
+                pause_mode=mode,
+                turn_s=turn_s,
+                circuits=tuple(circuits),
+                meters=tuple(meter for meter, _ in meters),
+                chargers=tuple(charger for charger, _ in chargers),
+            )
+        if site is None:
+            raise SiteFileError(self.path, sorted(self.mistakes, key=lambda m: m.line or 0))
+        connections = tuple(connection for _, connection in chargers)
+        self._warn(site, region, connections, ocpp)
+        return Installation(
+            path=self.path,
+            text=self.text,
+            site=site,
+            region=region,
+            meters=tuple(connection for _, connection in meters),
+            chargers=connections,
+            ocpp=ocpp,
+            storage=storage,
+            log=log,
+            warnings=tuple(self.warnings),
+        )
+
+    # --- tables ---
+
+    def _wrong(self, place: str, what: str, remedy: str) -> None:
+        self.mistakes.append(Mistake(self.lines.get(place), place, what, remedy))
+
+    def _table(self, name: str) -> Table:
+        values = self.document.get(name, {})
+        if not isinstance(values, dict):
+            self._wrong(name, "this is a value, not a table.", f"Write it as [{name}] with keys below.")
+            values = {}
+        return Table(name, values, self.lines, self.mistakes)
+
+    def _tables(self, group: str, *, needed: bool) -> list[Table]:
+        values = self.document.get(group, {})
+        if not isinstance(values, dict) or not all(isinstance(v, dict) for v in values.values()):
+            self._wrong(group, "its entries are tables.", f"Write each as [{group}.NAME] with keys below.")
+            return []
+        if needed and not values:
+            self._wrong(group, "there is none.", f"Add at least one: [{group}.main].")
+        for name in values:
+            if not _NAME.fullmatch(name):
+                self._wrong(
+                    f"{group}.{name}", "this name can't be used.", "Use letters, digits, - and _, 48 at the most."
+                )
+        return [Table(f"{group}.{name}", values[name], self.lines, self.mistakes) for name in values]
+
+    def _circuit(self, table: Table, supply: Supply, region: str) -> Circuit:
+        lines = len(supply.lines)
+        if "limit_a" not in table:
+            table.wrong("limit_a", "it is missing.", "Set the breaker's rating per line, in A, from the board.")
+        rating = table.per_line("limit_a", lines)
+        for amps in rating or ():
+            if amps <= 6:
+                table.wrong(
+                    "limit_a", f"{amps:g} A is not accepted.", "Only values greater than 6 A are: no car charges below."
+                )
+                break
+        parent, meter = table.optional_text("parent"), table.optional_text("meter")
+        worst = table.per_line("worst_load_a", lines)
+        circuit = Circuit(
+            id=CircuitId(_last(table)),
+            parent=None if parent is None else CircuitId(parent),
+            rating_a=PhaseAmps(rating if rating and min(rating) > 6 else (100.0,) * lines),
+            continuous_factor=table.number("continuous_factor", CONTINUOUS_FACTOR[region], 0.1, 1.0, ""),
+            meter=None if meter is None else MeterId(meter),
+            other_load_a=table.number("other_load_a", 0.0, 0, 10_000, "A"),
+            worst_load_a=None if worst is None else PhaseAmps(worst),
+        )
+        table.done()
+        return circuit
+
+    def _meter(self, table: Table) -> tuple[Meter, MeterConnection]:
+        host, serial = table.optional_text("host"), table.optional_text("serial")
+        if (host is None) == (serial is None):
+            what = "neither host nor serial is given." if host is None else "both host and serial are given."
+            table.wrong("", what, 'Give host = "10.0.0.7" (Modbus TCP) or serial = "/dev/ttyUSB0" (RTU), not both.')
+        period = table.number("period_s", 1.0, 0.1, 60, "s")
+        meter = Meter(
+            id=MeterId(_last(table)), period_s=period, deadline_s=table.optional_number("deadline_s", 1, 300, "s")
+        )
+        connection = MeterConnection(
+            meter=meter.id,
+            device=table.text("device", "auto"),
+            unit=table.whole("unit", 1, 0, 255),
+            host=host,
+            port=table.whole("port", 502, 1, 65535),
+            serial=serial,
+            baud=table.whole("baud", 9600, 300, 1_000_000),
+            parity=table.text("parity", "N", choices=["N", "E", "O"]),
+            stop_bits=table.whole("stop_bits", 1, 1, 2),
+            period_s=period,
+        )
+        table.done()
+        return meter, connection
+
+    def _charger(self, table: Table, supply: Supply, root: CircuitId) -> tuple[Charger, ChargerConnection]:
+        name = ChargerId(_last(table))
+        wiring = self._wiring(table, supply)
+        lines = len(supply.lines)
+        phases = table.whole("phases", lines if wiring is None else len(wiring), 1, lines)
+        charger = Charger(
+            id=name,
+            circuit=CircuitId(table.text("circuit", root)),
+            wiring=wiring,
+            phases=phases,
+            min_a=table.number("min_a", 6.0, 6, 1000, "A"),
+            max_a=table.number("max_a", 32.0, 6, 1000, "A"),
+            step_a=table.number("step_a", 0.1, 0.01, 6, "A"),
+            safe_a=table.number("safe_a", 0.0, 0, 1000, "A"),
+            rank=table.whole("rank", 1, 1, 100),
+            weight=table.number("weight", 1.0, 0.01, 100, ""),
+            lease_s=table.number("lease_s", 120.0, 10, 86_400, "s"),
+            min_interval_s=table.number("min_interval_s", 5.0, 0, 3600, "s"),
+            guarded=table.switch("guarded", True),
+        )
+        connection = ChargerConnection(
+            charger=name,
+            ocpp_id=table.text("ocpp_id", name),
+            family=table.text("family", "auto"),
+            password=self._password(table),
+        )
+        table.done()
+        return charger, connection
+
+    def _wiring(self, table: Table, supply: Supply) -> tuple[Line, ...] | None:
+        value = table.raw("lines")
+        names = [line.name for line in supply.lines]
+        if value == "unknown":
+            return None
+        if value is None:
+            if len(names) == 1:
+                return supply.lines
+            table.wrong(
+                "lines",
+                "it is missing.",
+                f'Set the lines in the charger\'s own order, as {names}, or lines = "unknown".',
+            )
+            return None
+        if isinstance(value, str):
+            value = [value]
+        if (
+            not isinstance(value, list)
+            or not value
+            or any(v not in names for v in value)
+            or len(set(value)) < len(value)
+        ):
+            table.wrong(
+                "lines",
+                f"{value!r} can't be wired on a {supply.value} supply.".replace("'", '"'),
+                f"Give each line once at the most, out of {', '.join(names)}, in the charger's own order.",
+            )
+            return None
+        return tuple(Line[v] for v in value)
+
+    def _password(self, table: Table) -> str | None:
+        password, file = table.optional_text("password"), table.optional_text("password_file")
+        if password is not None and file is not None:
+            table.wrong("password_file", "password is given as well.", "Keep one of the two.")
+        if file is None:
+            if password is not None and _is_open(self.path):
+                self.warnings.append(
+                    f"{self.path.name}, {table.place}.password: everybody on this machine can read it. "
+                    f"Run: chmod 600 {self.path.name}, or use password_file."
+                )
+            return password
+        place = self.path.parent / file
+        try:
+            password = place.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError, ValueError):
+            table.wrong(
+                "password_file", f'"{file}" can\'t be read.', "Check the path (from site.toml) and permissions."
+            )
+            return None
+        if not password:
+            table.wrong("password_file", f'"{file}" is empty.', "Put the password into it.")
+        if _is_open(place):
+            self.warnings.append(f"{file}: everybody on this machine can read it. Run: chmod 600 {file}")
+        return password
+
+    def _ocpp(self, circuits: list[Circuit]) -> OcppSettings:
+        table = self._table("ocpp")
+        files: dict[str, Path | None] = {}
+        for key in ("tls_certificate", "tls_key"):
+            name = table.optional_text(key)
+            files[key] = None if name is None else self.path.parent / name
+            if name is not None and not (self.path.parent / name).is_file():
+                table.wrong(key, f'"{name}" is no file.', "Give the path of a PEM file, from where site.toml is.")
+        if (files["tls_certificate"] is None) != (files["tls_key"] is None):
+            table.wrong("tls_key", "TLS needs certificate and key.", "Give tls_certificate and tls_key, or neither.")
+        adopt = table.optional_text("adopt_into")
+        if adopt is not None and adopt not in [c.id for c in circuits]:
+            table.wrong("adopt_into", f'there is no circuit "{adopt}".', f"Use: {', '.join(c.id for c in circuits)}.")
+        settings = OcppSettings(
+            listen=table.text("listen", "0.0.0.0"),
+            port=table.whole("port", 8887, 0, 65535),
+            tls_certificate=files["tls_certificate"],
+            tls_key=files["tls_key"],
+            adopt_into=None if adopt is None else CircuitId(adopt),
+        )
+        table.done()
+        return settings
+
+    def _storage(self) -> StorageSettings:
+        table = self._table("storage")
+        settings = StorageSettings(
+            file=self.path.parent / table.text("file", "ampacity.db"),
+            keep_1s_days=table.number("keep_1s_days", 7.0, 0.01, 36_500, "days"),
+            keep_1min_days=table.number("keep_1min_days", 90.0, 0.01, 36_500, "days"),
+            keep_15min_days=table.number("keep_15min_days", 3650.0, 0.01, 36_500, "days"),
+            keep_journal_days=table.number("keep_journal_days", 7.0, 0.01, 36_500, "days"),
+        )
+        table.done()
+        return settings
+
+    def _log(self) -> LogSettings:
+        table = self._table("log")
+        settings = LogSettings(
+            level=table.text("level", "info", choices=["debug", "info", "warning", "error"]),
+            json=table.switch("json", False),
+        )
+        table.done()
+        return settings
+
+    # --- the whole ---
+
+    def _check_twice(
+        self, meters: list[tuple[Meter, MeterConnection]], chargers: list[tuple[Charger, ChargerConnection]]
+    ) -> None:
+        addresses: dict[str, str] = {}
+        for meter, connection in meters:
+            if (other := addresses.setdefault(connection.address, meter.id)) != meter.id:
+                self._wrong(
+                    f"meters.{meter.id}", f"{connection.address} is meter {other}'s address.", "Give each its own unit."
+                )
+        ids: dict[str, str] = {}
+        for charger, one in chargers:
+            if (other := ids.setdefault(one.ocpp_id, charger.id)) != charger.id:
+                self._wrong(
+                    f"chargers.{charger.id}.ocpp_id",
+                    f'"{one.ocpp_id}" is charger {other}\'s.',
+                    "Give each charger its own identity.",
+                )
+
+    def _site(self, **parts: Any) -> Site | None:
+        try:
+            return Site(**parts)
+        except SiteError as error:
+            line = self.lines.get(error.place, self.lines.get(error.place.rpartition(".")[0]))
+            self.mistakes.append(Mistake(line, error.place, error.problem, error.remedy))
+            return None
+
+    def _warn(self, site: Site, region: str, connections: tuple[ChargerConnection, ...], ocpp: OcppSettings) -> None:
+        for circuit in site.circuits:
+            if circuit.meter is not None and circuit.worst_load_a is None:
+                self.warnings.append(
+                    f"circuits.{circuit.id}: worst_load_a is not stated, so the safe currents can't be proven. "
+                    "Set the most the building draws there, per line, without cars."
+                )
+            if region == "north-america" and circuit.continuous_factor == 1.0:
+                self.warnings.append(
+                    f"circuits.{circuit.id}: continuous_factor is 1.0. Right only for a breaker listed for 100 %."
+                )
+        for charger in site.chargers:
+            limit = min(site.circuits[site.index_of_circuit[charger.circuit]].limit_a)
+            if charger.wiring is None and len(site.supply.lines) > 1:
+                self.warnings.append(
+                    f"chargers.{charger.id}: its wiring is unknown, so it is counted on every line. Set `lines`."
+                )
+            if charger.min_a > limit:
+                self.warnings.append(
+                    f"chargers.{charger.id}: its minimum is more than circuit {charger.circuit} bears ({limit:g} A): "
+                    "it will never charge."
+                )
+            if not charger.guarded:
+                self.warnings.append(
+                    f"chargers.{charger.id}: it can't fall back by itself; offline, it counts at {charger.max_a:g} A."
+                )
+        open_to_all = ocpp.listen not in ("127.0.0.1", "::1", "localhost")
+        bare = [c.charger for c in connections if c.password is None]
+        if open_to_all and bare:
+            self.warnings.append(
+                f"chargers {', '.join(bare)}: no password, so anything on the network can pose as one. "
+                "Set one where the charger can (OCPP security profile 1), or keep the network apart."
+            )
+
+
+def _last(table: Table) -> str:
+    return table.place.partition(".")[2]
+
+
+def _is_open(path: Path) -> bool:
+    """Whether everybody on the machine may read the file."""
+    try:
+        return bool(path.stat().st_mode & stat.S_IROTH)
+    except OSError:
+        return False
