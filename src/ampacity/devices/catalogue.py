@@ -6,6 +6,7 @@ import tomllib
 from importlib import resources
 
 from ampacity.core.errors import DeviceError
+from ampacity.devices.charger_family import ChargerFamily, charger_family_of
 from ampacity.devices.meter_family import MeterFamily, family_of
 
 
@@ -29,3 +30,9 @@ def _texts(folder: str) -> list[str]:
         for file in sorted(files.iterdir(), key=lambda f: f.name)
         if file.name.endswith(".toml")
     ]
+
+
+def charger_families() -> dict[str, ChargerFamily]:
+    """All families of chargers by id, in alphabetical order."""
+    families = [charger_family_of(tomllib.loads(text)) for text in _texts("chargers")]
+    return {family.id: family for family in families}

@@ -1,0 +1,82 @@
+"""A family of chargers as data: how it names itself, and what is special in steering it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+LEASE_FORMS = ("two-period", "duration", "none")
+"""How a setpoint ends by itself: a second period at the safe current; the schedule's own end over a lasting default
+profile; or not at all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargerFamily:
+    """What is special about a family. Defaults are what the standard says."""
+
+    id: str
+    maker: str
+    models: tuple[str, ...] = ()
+    match: tuple[dict[str, str], ...] = ()
+    """Beginnings of vendor, model and firmware in its BootNotification, in lower case; any one entry suffices."""
+
+    connector: int = 0
+    """On which connector the operating profile is set; 0: all of them."""
+    stack_level: int = 1
+    """Of the operating profile; 0: no second profile fits below it."""
+    lease_form: str = "two-period"
+    relative: bool = False
+    """Only profiles that count from the transaction's start are taken: they do not expire by a clock."""
+    step_a: float = 0.1
+    currents_a: tuple[float, ...] = ()
+    """The only currents it knows, ascending; empty: all multiples of the step."""
+    watts: bool = False
+    """It takes limits only in watts."""
+    remote_start: bool = False
+    """It follows limits only after a RemoteStartTransaction."""
+    measurands: tuple[str, ...] = ()
+    """Ask for exactly these; empty: one by one for all that are useful."""
+    without_measurands: tuple[str, ...] = ()
+    report_every_s: int = 10
+    lease_s: float | None = None
+    """Instead of the charger's own, where messages must be rarer."""
+    min_interval_s: float | None = None
+    min_firmware: str = ""
+    samples: tuple[dict[str, str], ...] = ()
+    source: tuple[str, ...] = ()
+
+    def grid_a(self, amps: float) -> float:
+        """The largest current it knows that is not more; 0 below the smallest."""
+        if self.currents_a:
+            return max((one for one in self.currents_a if one <= amps + 1e-9), default=0.0)
+        return max(0.0, round(math.floor(amps / self.step_a + 1e-6) * self.step_a, 3))
+
+
+def charger_family_of(document: Mapping[str, Any]) -> ChargerFamily:
+    """A family from its TOML document; TypeError or KeyError where it is not complete."""
+    fields: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in document.items()
+    }
+    fields["samples"] = fields.pop("sample", ())
+    family = ChargerFamily(**fields)
+    if family.lease_form not in LEASE_FORMS:
+        raise ValueError(f"{family.id}: lease_form {family.lease_form} is not known")
+    return family
+
+
+def recognised(families: Iterable[ChargerFamily], vendor: str, model: str, firmware: str) -> ChargerFamily:
+    """The family of a charger that introduces itself so: the one whose match says most; else the generic one."""
+    said = {"vendor": vendor.lower().strip(), "model": model.lower().strip(), "firmware": firmware.lower().strip()}
+    best, weight = ChargerFamily(id="generic", maker="any"), -1
+    for family in families:
+        for match in family.match:
+            if (
+                all(said[key].startswith(begin) for key, begin in match.items())
+                and len("".join(match.values())) > weight
+            ):
+                best, weight = family, len("".join(match.values()))
+        if family.id == "generic" and weight < 0:
+            best, weight = family, 0
+    return best
