@@ -47,7 +47,7 @@ class Loop:
         self.site = site
 
     async def run(self) -> None:
-        """Passes until cancelled. If deciding fails, every charger is sent its safe current before the error goes on."""
+        """Passes until cancelled. If deciding fails, every charger is sent its safe current; then the error goes on."""
         while True:
             try:
                 async with asyncio.timeout(TICK_S):

@@ -7,7 +7,7 @@ import base64
 import binascii
 import hmac
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -21,7 +21,7 @@ from websockets.typing import Subprotocol
 
 from ampacity.core.decision import Command
 from ampacity.core.errors import AmpacityError
-from ampacity.core.observations import ChargerLink, Observation, SetpointAnswer
+from ampacity.core.observations import ChargerLink, Observation, SessionEnded, SetpointAnswer
 from ampacity.core.site import ChargerId
 from ampacity.devices.charger_family import ChargerFamily
 from ampacity.links.ocpp.station import Endpoint, Station
@@ -76,17 +76,20 @@ class OcppServer:
         port: int,
         tls: ssl.SSLContext | None,
         adopt: Callable[[str], Endpoint | None] | None,
+        session_ended: Callable[[SessionEnded], Awaitable[None]] | None = None,
         now_s: Callable[[], float],
         wall: Callable[[], datetime],
         first_transaction: int,
     ) -> None:
-        """`adopt` is asked for an endpoint when an unknown charger comes; None: it is refused."""
+        """`adopt` is asked for an endpoint when an unknown charger comes; None: it is refused. `session_ended` is awaited
+        before a StopTransaction is answered, so that what is acknowledged is not lost."""
         self._endpoints = {endpoint.ocpp_id: endpoint for endpoint in endpoints}
         self._families = families
         self._listen = listen
         self._port = port
         self._tls = tls
         self._adopt = adopt
+        self._session_ended = session_ended
         self._now_s = now_s
         self._wall = wall
         self._transaction = first_transaction
@@ -236,6 +239,9 @@ class OcppServer:
         try:
             async for message in connection:
                 answer = station.receive(message)
+                if station.ended is not None and self._session_ended is not None:
+                    await self._session_ended(station.ended)
+                    station.ended = None
                 if answer is not None:
                     await connection.send(answer)
         except ConnectionClosed:

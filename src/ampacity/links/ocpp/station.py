@@ -104,6 +104,8 @@ class Station:
         self._told = ""
         self._remote_started = False
         self.firmware = ""
+        self.ended: SessionEnded | None = None
+        """The session whose end is about to be acknowledged."""
 
     # --- what it says ---
 
@@ -240,18 +242,15 @@ class Station:
     def _on_stop(self, message: messages.StopTransaction) -> None:
         transaction = messages.whole(message.transactionId)
         stop_wh = messages.whole(message.meterStop)
-        known = transaction == self._transaction and self._meter_start_wh is not None and stop_wh is not None
-        self._put(
-            SessionEnded(
-                charger=self.endpoint.charger,
-                at_s=self._now_s(),
-                session=str(transaction if transaction is not None else self._transaction),
-                energy_wh=stop_wh - self._meter_start_wh
-                if known and stop_wh is not None and self._meter_start_wh is not None
-                else None,
-                reason=messages.text(message.reason)[:60],
-            )
+        start_wh = self._meter_start_wh if transaction == self._transaction else None
+        self.ended = SessionEnded(
+            charger=self.endpoint.charger,
+            at_s=self._now_s(),
+            session=str(transaction if transaction is not None else self._transaction),
+            energy_wh=stop_wh - start_wh if stop_wh is not None and start_wh is not None else None,
+            reason=messages.text(message.reason)[:60],
         )
+        self._put(self.ended)
         self._transaction = self._meter_start_wh = None
 
     def _note_clock(self, stamp: messages.Scalar) -> None:

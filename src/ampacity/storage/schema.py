@@ -1,0 +1,95 @@
+"""The tables. Times are UTC seconds since 1970; blobs are zlib over msgpack, described where they are written."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Float, Index, Integer, LargeBinary, MetaData, String, Table
+
+metadata = MetaData()
+
+runs = Table(
+    "run",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("started_s", Float, nullable=False),
+    Column("monotonic_s", Float, nullable=False, doc="the controller's clock at that moment"),
+    Column("version", String, nullable=False),
+)
+sites = Table(
+    "site",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("run", Integer, nullable=False),
+    Column("from_s", Float, nullable=False, doc="controller's clock; the site holds from this pass on"),
+    Column("site", LargeBinary, nullable=False),
+    Column("toml", String, nullable=False),
+)
+batches = Table(
+    "batch",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("run", Integer, nullable=False),
+    Column("first_s", Float, nullable=False, doc="controller's clock, of the first pass in it"),
+    Column("last_s", Float, nullable=False),
+    Column("wall_s", Float, nullable=False, doc="when it was written"),
+    Column("passes", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index("batch_by_time", "run", "first_s"),
+)
+snapshots = Table(
+    "snapshot",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("run", Integer, nullable=False),
+    Column("before_s", Float, nullable=False, doc="controller's clock: what was observed before this pass"),
+    Column("wall_s", Float, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+gaps = Table(
+    "gap",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("run", Integer, nullable=False),
+    Column("first_s", Float, nullable=False),
+    Column("last_s", Float, nullable=False),
+    Column("passes", Integer, nullable=False),
+    Column("why", String, nullable=False),
+)
+seconds = Table(
+    "second",
+    metadata,
+    Column("minute", Integer, primary_key=True, doc="minutes since 1970"),
+    Column("body", LargeBinary, nullable=False, doc="{series: 60 float32, NaN where nothing was seen}"),
+)
+rollups = Table(
+    "rollup",
+    metadata,
+    Column("span_s", Integer, primary_key=True, doc="60 or 900"),
+    Column("start_s", Integer, primary_key=True),
+    Column("body", LargeBinary, nullable=False, doc="{series: [least, mean, most]}"),
+)
+sessions = Table(
+    "session",
+    metadata,
+    Column("charger", String, primary_key=True),
+    Column("session", String, primary_key=True),
+    Column("started_s", Float),
+    Column("ended_s", Float),
+    Column("energy_wh", Integer),
+    Column("reason", String),
+)
+settings = Table(
+    "setting",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("value", String, nullable=False),
+)
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at_s", Float, nullable=False),
+    Column("who", String, nullable=False),
+    Column("key", String, nullable=False),
+    Column("old", String),
+    Column("new", String),
+)
