@@ -8,7 +8,6 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
-from typing import TypeVar
 
 import structlog
 import uvloop
@@ -18,14 +17,14 @@ from ampacity import __version__
 from ampacity.config.installation import ChargerConnection, Installation, MeterConnection
 from ampacity.config.rewrite import with_charger
 from ampacity.config.site_toml import load
+from ampacity.config.steered import effective, family_named
 from ampacity.core.decision import Decision
 from ampacity.core.errors import AmpacityError, SiteError
-from ampacity.core.observations import Observation, Observed, SessionEnded
+from ampacity.core.observations import Observation, SessionEnded
 from ampacity.core.phases import Supply
 from ampacity.core.site import Charger, Site
-from ampacity.devices.catalogue import DeviceUnknown, charger_families, meter_families
+from ampacity.devices.catalogue import charger_families, meter_families
 from ampacity.devices.charger_family import ChargerFamily
-from ampacity.devices.meter_family import MeterFamily
 from ampacity.links.modbus import Bus, ModbusMeter, SerialPort
 from ampacity.links.ocpp.server import OcppServer, tls_context
 from ampacity.links.ocpp.station import Endpoint
@@ -38,7 +37,6 @@ from ampacity.storage.journal import JournalWriter
 from ampacity.storage.records import finish_session
 
 SHORTEST_ANSWER_S = 1.0
-Family = TypeVar("Family", MeterFamily, ChargerFamily)
 
 _log = structlog.get_logger("ampacity")
 
@@ -55,58 +53,6 @@ class NoJournal:
 
     def append(self, seen: Sequence[Observation], decision: Decision) -> None:
         """Keeps nothing."""
-
-
-def families_known(installation: Installation) -> None:
-    """Checks the names of device families.
-
-    Raises:
-        DeviceUnknown: one is not in the catalogue.
-    """
-    meters, chargers = meter_families(), charger_families()
-    for meter in installation.meters:
-        _family(meters, meter.device, f"meters.{meter.meter}.device")
-    for charger in installation.chargers:
-        _family(chargers, charger.family, f"chargers.{charger.charger}.family")
-
-
-def effective(installation: Installation) -> Site:
-    """The site as it can be steered: with each charger's grid and lease as its family needs them."""
-    families = charger_families()
-    chargers = []
-    for charger, connection in zip(installation.site.chargers, installation.chargers, strict=True):
-        family = _family(families, connection.family, f"chargers.{charger.id}.family")
-        chargers.append(charger if family is None else _as_family(charger, family))
-    site = installation.site
-    return Site(
-        name=site.name,
-        supply=site.supply,
-        nominal_v=site.nominal_v,
-        circuits=site.circuits,
-        meters=site.meters,
-        chargers=tuple(chargers),
-        pause_mode=site.pause_mode,
-        turn_s=site.turn_s,
-    )
-
-
-def _as_family(charger: Charger, family: ChargerFamily) -> Charger:
-    guarded = charger.guarded and not family.relative and family.lease_form != "none"
-    return Charger(
-        id=charger.id,
-        circuit=charger.circuit,
-        wiring=charger.wiring,
-        phases=charger.phases,
-        min_a=charger.min_a,
-        max_a=charger.max_a,
-        step_a=max(charger.step_a, family.step_a),
-        safe_a=charger.safe_a,
-        rank=charger.rank,
-        weight=charger.weight,
-        lease_s=max(charger.lease_s, family.lease_s or 0.0),
-        min_interval_s=max(charger.min_interval_s, family.min_interval_s or 0.0),
-        guarded=guarded,
-    )
 
 
 class App:
@@ -219,7 +165,7 @@ class App:
 
     def _meter(self, site: Site, connection: MeterConnection) -> ModbusMeter:
         families = meter_families()
-        family = _family(families, connection.device, f"meters.{connection.meter}.device")
+        family = family_named(families, connection.device, f"meters.{connection.meter}.device")
         answer_s = max(SHORTEST_ANSWER_S, family.answer_max_s if family is not None else 0.0)
         volts = [site.nominal_v]
         if site.supply is Supply.LINE_TO_LINE:
@@ -338,13 +284,5 @@ def _endpoint(
         volts=volts,
         safe_a=charger.safe_a,
         password=connection.password,
-        family=_family(families, connection.family, f"chargers.{charger.id}.family"),
+        family=family_named(families, connection.family, f"chargers.{charger.id}.family"),
     )
-
-
-def _family(families: dict[str, Family], name: str, place: str) -> Family | None:
-    if name == "auto":
-        return None
-    if name not in families:
-        raise DeviceUnknown(f'{place}: "{name}" is not in the catalogue.')
-    return families[name]

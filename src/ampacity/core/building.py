@@ -42,12 +42,12 @@ class CarsBelow:
     low_im: Sequence[float]
     most_re: Sequence[float]
     most_im: Sequence[float]
-    sum_a: float
-    """Plain sum of their measured draws."""
+    moved_a: float
+    """By how much their draws changed in sum, between reports that all came after the meter last changed."""
+    moved_s: float
+    """When the last such report came; -inf: never."""
     oldest_report_s: float
     """Age of the oldest report of a car that draws."""
-    newest_report_s: float
-    """When a draw was last measured; -inf: never."""
 
 
 def deadline_s(meter: Meter, memory: CircuitMemory) -> float:
@@ -85,14 +85,8 @@ def sampled(
         abs(now - then) < 1e-9 for now, then in zip(_sizes(reading), _remembered(memory), strict=True)
     )
     changed_s = memory.changed_s if same else at_s
-    cars_then_a = memory.cars_then_a if same else cars.sum_a
     period_s = _period_s(memory, gap_s)
-    frozen = (
-        same
-        and abs(cars.sum_a - cars_then_a) > MOVED_A
-        and at_s > cars.newest_report_s + 2 * (period_s or 1.0) + 1.0
-        and cars.newest_report_s > changed_s
-    )
+    frozen = same and abs(cars.moved_a) > MOVED_A and at_s > cars.moved_s + 2 * (period_s or 1.0) + 1.0
     patience_s = max(memory.patience_s, PATIENCE_S)
     window_s = max(patience_s, 1.2 * min(cars.oldest_report_s, PATIENCE_MOST_S))
     places = tuple(
@@ -106,7 +100,6 @@ def sampled(
         good=0 if frozen else min(memory.good + 1, 1000),
         absurd=False,
         changed_s=changed_s,
-        cars_then_a=cars_then_a,
         frozen=frozen,
         patience_s=patience_s,
         places=places,

@@ -110,7 +110,14 @@ def _with_draw(
         # Its state says, later than its last measurement, that nothing flows.
         if memory.draw_s == told_s:
             return memory
-        return replace(memory, draw_a=0.0, draw_low_a=0.0, draw_before_a=0.0, draw_s=told_s)
+        return replace(
+            memory,
+            draw_a=0.0,
+            draw_low_a=0.0,
+            draw_before_a=memory.draw_low_a,
+            draw_s=told_s,
+            draw_before_s=memory.draw_s,
+        )
     if seen.measured_at_s is None or seen.measured_at_s == memory.draw_s:
         return memory
     in_use, low, high = _draw(charger, supply, volts, seen, memory)
@@ -120,6 +127,7 @@ def _with_draw(
         draw_low_a=low,
         draw_before_a=memory.draw_low_a,
         draw_s=seen.measured_at_s,
+        draw_before_s=memory.draw_s,
         mask=in_use if high >= 3.0 else memory.mask,
         cap_a=_cap_a(charger, seen, memory, high),
     )

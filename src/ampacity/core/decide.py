@@ -117,30 +117,36 @@ def _circuits(
         known = before.get(circuit.id, _NO_CIRCUIT)
         reading = None if circuit.meter is None else observed.meters.get(circuit.meter)
         if reading is not None and is_fresh(known, reading):
-            cars = _cars_below(site, number, chargers, reading.at_s, known.period_s or 1.0, now_s)
+            cars = _cars_below(site, number, chargers, known, reading.at_s, now_s)
             known = sampled(circuit, site.supply, _line_v(site), reading, known, cars)
         out.append(known)
     return out
 
 
 def _cars_below(
-    site: Site, circuit: int, chargers: Sequence[ChargerMemory], sample_s: float, period_s: float, now_s: float
+    site: Site,
+    circuit: int,
+    chargers: Sequence[ChargerMemory],
+    known: CircuitMemory,
+    sample_s: float,
+    now_s: float,
 ) -> CarsBelow:
     """The cars below a circuit when its meter took the sample: what they drew at least and at most."""
     topology = site.topology
     lines, first = topology.lines, circuit * topology.lines
     low_re, low_im, most_re, most_im = [0.0] * lines, [0.0] * lines, [0.0] * lines, [0.0] * lines
-    total, oldest_s, newest_s = 0.0, 0.0, -math.inf
-    settle_s = min(period_s, 10.0) + 1.0
+    moved, moved_s, oldest_s = 0.0, -math.inf, 0.0
+    settle_s = min(known.period_s or 1.0, 10.0) + 1.0
     sums: dict[int, tuple[float, float]] = {}
     for number in topology.below[circuit]:
         memory = chargers[number]
         low, most = _at_sample(memory, sample_s, settle_s, now_s)
         if memory.draw_s is not None:
-            newest_s = max(newest_s, memory.draw_s)
-            if memory.draw_a >= DRAWING_A:
-                total += memory.draw_a
-                oldest_s = max(oldest_s, now_s - memory.draw_s)
+            if memory.draw_before_s is not None and memory.draw_before_s > known.changed_s + settle_s:
+                moved += memory.draw_low_a - memory.draw_before_a
+                moved_s = max(moved_s, memory.draw_s)
+            if memory.draw_a >= DRAWING_A and now_s - memory.draw_s > oldest_s:
+                oldest_s = now_s - memory.draw_s
         if most > 0.0:
             way = topology.way[number][memory.mask]
             before = sums.get(way, _NOTHING)
@@ -153,7 +159,7 @@ def _cars_below(
                 low_im[line] += low * im
                 most_re[line] += most * re
                 most_im[line] += most * im
-    return CarsBelow(low_re, low_im, most_re, most_im, total, oldest_s, newest_s)
+    return CarsBelow(low_re, low_im, most_re, most_im, moved, moved_s, oldest_s)
 
 
 def _at_sample(memory: ChargerMemory, sample_s: float, settle_s: float, now_s: float) -> tuple[float, float]:

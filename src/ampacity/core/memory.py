@@ -53,6 +53,8 @@ class ChargerMemory:
     """`draw_low_a` of the report before."""
     draw_s: float | None = None
     """When it was measured; None: never."""
+    draw_before_s: float | None = None
+    """When the draw before it was measured."""
     mask: int = 0
     """Phases in use as bits of the charger's own phases; 0: not known, all of them are counted."""
 
@@ -106,8 +108,6 @@ class CircuitMemory:
     """The newest sample could not be believed."""
     changed_s: float = 0.0
     """When its figures last changed."""
-    cars_then_a: float = 0.0
-    """Sum of the cars' draws when they changed."""
     frozen: bool = False
     blind: bool = False
     raised_s: float = 0.0

@@ -42,6 +42,7 @@ _NONE = -1
 _NOT_ASKING = Cause(Rule.NOT_ASKING)
 _NOT_NEEDED = Cause(Rule.NOT_NEEDED)
 _PACING = Cause(Rule.PACING)
+_STARTING = Cause(Rule.STARTING)
 
 
 @dataclass(slots=True)
@@ -367,7 +368,7 @@ def _admit(site: Site, cars: list[Car], room: Room, now_s: float) -> list[Car]:
         more[car.way] = more.get(car.way, 0.0) + car.floor_a - _reserved_a(car)
     for way, amps in more.items():
         least.add(site.topology.pulls[way], amps)
-    if all(least.excess_a(place) <= TOLERANCE_A for place in range(len(least.limit))):
+    if all(least.excess_a(place) <= TOLERANCE_A or least.limit[place] < 0 for place in range(len(least.limit))):
         return asking
     waiting = sorted((car for car in asking if car.limit_a == 0), key=_place_in_line)
     if not waiting:
@@ -538,6 +539,9 @@ def _explain(site: Site, cars: list[Car], up: Room, late: Sequence[float]) -> No
         if (reach := reaches.get(car.way)) is None:
             reach = reaches[car.way] = (*plain.reach_a(car.pulls), *up.reach_a(car.pulls))
         room_now, full, lasting, bounded = reach
+        if full is not None and plain.limit[full] == -math.inf:
+            car.reason = _STARTING
+            continue
         wanted = car.floor_a - _reserved_a(car) if car.limit_a == 0 else max(RAISE_A, car.charger.step_a)
         if room_now < wanted and full is not None:
             key = (Rule.TURN if car.place is not None else Rule.CIRCUIT_FULL, full)

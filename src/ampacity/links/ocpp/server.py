@@ -81,8 +81,8 @@ class OcppServer:
         wall: Callable[[], datetime],
         first_transaction: int,
     ) -> None:
-        """`adopt` is asked for an endpoint when an unknown charger comes; None: it is refused. `session_ended` is awaited
-        before a StopTransaction is answered, so that what is acknowledged is not lost."""
+        """`adopt` is asked for an endpoint when an unknown charger comes; None: it is refused. `session_ended` is
+        awaited before a StopTransaction is answered, so that what is acknowledged is not lost."""
         self._endpoints = {endpoint.ocpp_id: endpoint for endpoint in endpoints}
         self._families = families
         self._listen = listen

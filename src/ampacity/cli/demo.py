@@ -1,0 +1,5 @@
+"""placeholder until the plant on the wire stands."""
+
+
+def demo() -> None:
+    """Watch."""

@@ -1,0 +1,82 @@
+"""An installation as it can be steered: the file's wishes, within what the device families can do."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from ampacity.config.installation import Installation
+from ampacity.core.site import Charger, Site
+from ampacity.devices.catalogue import DeviceUnknown, charger_families, meter_families
+from ampacity.devices.charger_family import ChargerFamily
+from ampacity.devices.meter_family import MeterFamily
+
+Family = TypeVar("Family", MeterFamily, ChargerFamily)
+
+
+def families_known(installation: Installation) -> None:
+    """Checks the names of device families.
+
+    Raises:
+        DeviceUnknown: one is not in the catalogue.
+    """
+    meters, chargers = meter_families(), charger_families()
+    for meter in installation.meters:
+        family_named(meters, meter.device, f"meters.{meter.meter}.device")
+    for charger in installation.chargers:
+        family_named(chargers, charger.family, f"chargers.{charger.charger}.family")
+
+
+def effective(installation: Installation) -> Site:
+    """The site as it can be steered: with each charger's grid and lease as its family needs them.
+
+    Raises:
+        DeviceUnknown: a family is not in the catalogue.
+    """
+    families = charger_families()
+    chargers = []
+    for charger, connection in zip(installation.site.chargers, installation.chargers, strict=True):
+        family = family_named(families, connection.family, f"chargers.{charger.id}.family")
+        chargers.append(charger if family is None else _as_family(charger, family))
+    site = installation.site
+    return Site(
+        name=site.name,
+        supply=site.supply,
+        nominal_v=site.nominal_v,
+        circuits=site.circuits,
+        meters=site.meters,
+        chargers=tuple(chargers),
+        pause_mode=site.pause_mode,
+        turn_s=site.turn_s,
+    )
+
+
+def _as_family(charger: Charger, family: ChargerFamily) -> Charger:
+    guarded = charger.guarded and not family.relative and family.lease_form != "none"
+    return Charger(
+        id=charger.id,
+        circuit=charger.circuit,
+        wiring=charger.wiring,
+        phases=charger.phases,
+        min_a=charger.min_a,
+        max_a=charger.max_a,
+        step_a=max(charger.step_a, family.step_a),
+        safe_a=charger.safe_a,
+        rank=charger.rank,
+        weight=charger.weight,
+        lease_s=max(charger.lease_s, family.lease_s or 0.0),
+        min_interval_s=max(charger.min_interval_s, family.min_interval_s or 0.0),
+        guarded=guarded,
+    )
+
+
+def family_named(families: dict[str, Family], name: str, place: str) -> Family | None:
+    """None for "auto".
+
+    Raises:
+        DeviceUnknown: there is none of that name.
+    """
+    if name == "auto":
+        return None
+    if name not in families:
+        raise DeviceUnknown(f'{place}: "{name}" is not in the catalogue.')
+    return families[name]

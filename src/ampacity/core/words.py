@@ -1,0 +1,51 @@
+"""Causes in words that a driver understands."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from ampacity.core.decision import Cause, Rule, Setpoint
+
+
+def in_words(setpoint: Setpoint) -> str:
+    """What holds a setpoint where it is, as the end of: "The charger gets 8 A, because ..."."""
+    cause = setpoint.held_by
+    if cause is None:
+        return "it has its own maximum"
+    words = _rule_in_words(cause)
+    if setpoint.place is not None:
+        minutes = -(-setpoint.place.wait_s // 60)
+        words += f"; place {setpoint.place.number}, at most {minutes:.0f} min"
+    return words
+
+
+def _rule_in_words(cause: Cause) -> str:
+    where = f"{cause.line.name} of {cause.circuit}" if cause.line is not None else str(cause.circuit or "the building")
+    match cause.rule:
+        case Rule.CIRCUIT_FULL:
+            return f"{where} is full"
+        case Rule.PATIENCE:
+            return f"there is room on {where}, and it has to last a little first"
+        case Rule.PACING:
+            return "there is room; it follows step by step"
+        case Rule.TURN:
+            return f"not all fit on {where}; others have their turn" if cause.circuit else "its turn is over"
+        case Rule.BLIND:
+            return f"the meter of {cause.circuit} can't be trusted now"
+        case Rule.NOT_NEEDED:
+            return "the car takes no more"
+        case Rule.NO_CAR:
+            return "no car is connected"
+        case Rule.NOT_ASKING:
+            return "the car does not ask for current"
+        case Rule.PAUSED_BY_USER:
+            return "it was paused by a person"
+        case Rule.OFFLINE:
+            return "the charger can't be reached"
+        case Rule.REFUSED:
+            return "the charger refused the last limit; it is asked again"
+        case Rule.FAULTED:
+            return "the charger reports a fault"
+        case Rule.STARTING:
+            return "the controller waits for the first readings"
+    assert_never(cause.rule)

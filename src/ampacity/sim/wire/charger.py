@@ -1,0 +1,642 @@
+"""A charging station on the wire: an OCPP 1.6J client that charges simulated cars and keeps to its profiles.
+
+Written from OCPP 1.6 edition 2 and OCPP-J alone; the controller's own code is not used, so that the two can disagree.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import random
+import uuid
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import WebSocketException
+from websockets.typing import Subprotocol
+
+from ampacity.sim.wire.car import LOWEST_A, Car
+from ampacity.sim.wire.profiles import BadProfile, Installed, Transaction, profile_of
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 15.0
+ANSWER_S = 15.0
+AUTHORISED_AFTER_S = 2.0
+"""How long a driver takes from plugging in to being let charge."""
+
+PLAN_S = 3600
+"""A composite schedule reaches no further."""
+
+KEPT_MESSAGES = 200
+
+_KEPT = ("StartTransaction", "StopTransaction")
+"""Sent again over the next connection until they are answered."""
+
+_MEASURANDS = (
+    "Current.Import",
+    "Current.Offered",
+    "Energy.Active.Import.Register",
+    "Power.Active.Import",
+    "Temperature",
+    "Voltage",
+)
+_READ_ONLY = {
+    "ChargeProfileMaxStackLevel": "8",
+    "ChargingScheduleAllowedChargingRateUnit": "Current,Power",
+    "ChargingScheduleMaxPeriods": "24",
+    "MaxChargingProfilesInstalled": "10",
+    "NumberOfConnectors": "1",
+    "SupportedFeatureProfiles": "Core,RemoteTrigger,SmartCharging",
+}
+_WRITABLE = {
+    "AuthorizeRemoteTxRequests": "false",
+    "ConnectionTimeOut": "60",
+    "HeartbeatInterval": "60",
+    "LocalPreAuthorize": "true",
+    "MeterValueSampleInterval": "60",
+    "MeterValuesSampledData": "Energy.Active.Import.Register",
+    "WebSocketPingInterval": "60",
+}
+_NUMBERS = frozenset({"ConnectionTimeOut", "HeartbeatInterval", "MeterValueSampleInterval", "WebSocketPingInterval"})
+
+_log = structlog.get_logger("ampacity.sim.charger")
+
+Fields = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """What kind of station it is."""
+
+    identity: str
+    phases: int
+    max_a: float = 32.0
+    volts: float = 230.0
+    """Nominal, of one phase."""
+    vendor: str = "Ampacity"
+    name: str = "Simulated charger"
+    firmware: str = "1.0.0"
+    password: str | None = None
+
+
+@dataclass(slots=True)
+class _Call:
+    action: str
+    payload: dict[str, Any]
+    done: Callable[[Fields], None] | None = None
+
+
+@dataclass(slots=True)
+class _Session:
+    """A transaction at the plug; its number comes from the central system."""
+
+    began: datetime
+    start_wh: int
+    id: int | None = None
+
+
+@dataclass(slots=True)
+class _Plug:
+    car: Car
+    for_s: float = 0.0
+    wants_start: bool = True
+    session: _Session | None = None
+
+
+@dataclass(slots=True)
+class _Outbox:
+    """Calls to be sent, one at a time. Those on transactions are kept while there is no connection."""
+
+    calls: deque[_Call] = field(default_factory=lambda: deque(maxlen=KEPT_MESSAGES))
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def put(self, call: _Call) -> None:
+        self.calls.append(call)
+        self.wake.set()
+
+    def connection_lost(self) -> None:
+        kept = [call for call in self.calls if call.action in _KEPT]
+        self.calls = deque(kept, maxlen=KEPT_MESSAGES)
+
+
+class SimulatedCharger:
+    """One station with one connector. `step` moves it on; `run` is its connection."""
+
+    def __init__(
+        self,
+        model: Model,
+        url: str,
+        *,
+        wall: Callable[[], datetime] = lambda: datetime.now(UTC),
+        seed: int = 0,
+    ) -> None:
+        """`url` is the central system's, to which the identity is added. `wall` is the station's quartz; it is set
+        to the central system's time at each boot and heartbeat."""
+        self.model = model
+        self.energy_wh = 0.0
+        self.installed = Installed()
+        self.status = "Available"
+        self.online = asyncio.Event()
+        """Set while booted and accepted."""
+        self._url = f"{url.rstrip('/')}/{model.identity}"
+        self._wall = wall
+        self._clock_off = timedelta()
+        self._random = random.Random(f"{seed} {model.identity}")
+        self._configuration = dict(_WRITABLE)
+        self._plug: _Plug | None = None
+        self._volts = model.volts
+        self._sample_left_s = 0.0
+        self._outbox = _Outbox()
+        self._answers: dict[str, asyncio.Future[Fields]] = {}
+        self._triggered: list[Callable[[], None]] = []
+        self._restart = asyncio.Event()
+        self._pause_s = FIRST_PAUSE_S
+
+    # --- the plant ---
+
+    @property
+    def car(self) -> Car | None:
+        return None if self._plug is None else self._plug.car
+
+    @property
+    def transaction(self) -> int | None:
+        """Number of the transaction under way, once the central system has given it."""
+        session = None if self._plug is None else self._plug.session
+        return None if session is None else session.id
+
+    @property
+    def currents_a(self) -> tuple[float, ...]:
+        """Of the station's own phases, in its order."""
+        car = self.car
+        if car is None:
+            return (0.0,) * self.model.phases
+        return tuple(car.current_a if phase < car.phases else 0.0 for phase in range(self.model.phases))
+
+    @property
+    def now(self) -> datetime:
+        """By its own clock."""
+        return self._wall() + self._clock_off
+
+    @property
+    def limit_a(self) -> float:
+        """What it may offer by its profiles and its own maximum, amperes per phase."""
+        limit = self.installed.limit_a(self.now, self._known_transaction())
+        return self.model.max_a if limit is None else min(limit, self.model.max_a)
+
+    def plug_in(self, car: Car) -> None:
+        """A car comes. There must be none."""
+        self._plug = _Plug(car)
+        self._show("Preparing")
+
+    def unplug(self) -> None:
+        """The car leaves, if there is one."""
+        if self._plug is None:
+            return
+        self._end_session("EVDisconnected")
+        self._plug = None
+        self._show("Available")
+
+    def step(self, dt_s: float, volts: float | None = None) -> None:
+        """Goes on by `dt_s` seconds. `volts`: what its phases see, if not nominal."""
+        self._volts = self.model.volts if volts is None else volts
+        plug = self._plug
+        if plug is not None:
+            self._step_plug(plug, dt_s)
+        interval_s = float(self._configuration["MeterValueSampleInterval"])
+        self._sample_left_s -= dt_s
+        if self._sample_left_s <= 0 < interval_s:
+            self._sample_left_s += interval_s
+            self._sample_left_s = max(self._sample_left_s, 0.0)
+            if self.transaction is not None:
+                self._report("Sample.Periodic")
+
+    def _step_plug(self, plug: _Plug, dt_s: float) -> None:
+        plug.for_s += dt_s
+        if plug.session is None and plug.wants_start and plug.for_s >= AUTHORISED_AFTER_S:
+            self._begin_session(plug)
+        limit_a = self.limit_a
+        offer_a = limit_a if plug.session is not None and limit_a >= LOWEST_A else 0.0
+        before_wh = plug.car.drawn_wh
+        plug.car.step(dt_s, offer_a, self._volts)
+        self.energy_wh += plug.car.drawn_wh - before_wh
+        if plug.session is None:
+            self._show("Preparing" if plug.wants_start else "Finishing")
+        elif plug.car.full:
+            self._show("SuspendedEV")
+        else:
+            self._show("Charging" if offer_a > 0 else "SuspendedEVSE")
+
+    def _begin_session(self, plug: _Plug) -> None:
+        plug.session = session = _Session(self.now, round(self.energy_wh))
+        payload = {
+            "connectorId": 1,
+            "idTag": "SIMULATED",
+            "meterStart": session.start_wh,
+            "timestamp": _stamp(session.began),
+        }
+
+        def started(answer: Fields) -> None:
+            number = answer.get("transactionId")
+            if isinstance(number, int):
+                session.id = number
+                if self._plug is None or self._plug.session is not session:
+                    self._stop(session, "EVDisconnected")
+
+        self._outbox.put(_Call("StartTransaction", payload, started))
+
+    def _end_session(self, reason: str) -> None:
+        plug = self._plug
+        if plug is None or plug.session is None:
+            return
+        session, plug.session = plug.session, None
+        plug.wants_start = False
+        self.installed = self.installed.after_transaction()
+        if session.id is not None:
+            self._stop(session, reason)
+
+    def _stop(self, session: _Session, reason: str) -> None:
+        payload = {
+            "transactionId": session.id,
+            "meterStop": round(self.energy_wh),
+            "timestamp": _stamp(self.now),
+            "reason": reason,
+        }
+        self._outbox.put(_Call("StopTransaction", payload))
+
+    def _known_transaction(self) -> Transaction | None:
+        session = None if self._plug is None else self._plug.session
+        if session is None:
+            return None
+        return Transaction(id=-1 if session.id is None else session.id, began=session.began)
+
+    # --- what it says ---
+
+    def _show(self, status: str) -> None:
+        if status != self.status:
+            self.status = status
+            self._say_status()
+
+    def _say_status(self) -> None:
+        self._say(
+            "StatusNotification",
+            {"connectorId": 1, "errorCode": "NoError", "status": self.status, "timestamp": _stamp(self.now)},
+        )
+
+    def _say(self, action: str, payload: dict[str, Any], done: Callable[[Fields], None] | None = None) -> None:
+        """What is of use only now: without a connection it is dropped."""
+        if self.online.is_set():
+            self._outbox.put(_Call(action, payload, done))
+
+    def _report(self, context: str) -> None:
+        payload: dict[str, Any] = {
+            "connectorId": 1,
+            "meterValue": [{"timestamp": _stamp(self.now), "sampledValue": self._sampled(context)}],
+        }
+        if self.transaction is not None:
+            payload["transactionId"] = self.transaction
+        self._say("MeterValues", payload)
+
+    def _sampled(self, context: str) -> list[dict[str, str]]:
+        amps = self.currents_a
+        out: list[dict[str, str]] = []
+
+        def add(measurand: str, value: str, unit: str, phase: str | None = None) -> None:
+            one = {"value": value, "context": context, "format": "Raw", "measurand": measurand, "unit": unit}
+            out.append(one if phase is None else {**one, "phase": phase})
+
+        for measurand in self._configuration["MeterValuesSampledData"].split(","):
+            match measurand:
+                case "Current.Import":
+                    for phase, one_a in enumerate(amps, 1):
+                        add(measurand, f"{one_a:.2f}", "A", f"L{phase}")
+                case "Voltage":
+                    for phase in range(1, len(amps) + 1):
+                        add(measurand, f"{self._volts:.1f}", "V", f"L{phase}-N")
+                case "Power.Active.Import":
+                    add(measurand, f"{sum(amps) * self._volts:.0f}", "W")
+                case "Energy.Active.Import.Register":
+                    add(measurand, f"{self.energy_wh:.0f}", "Wh")
+                case "Current.Offered":
+                    add(measurand, f"{self.limit_a:.1f}", "A")
+                case "Temperature":
+                    add(measurand, "25.0", "Celsius")
+        return out
+
+    def _beat(self) -> None:
+        self._say("Heartbeat", {}, self._set_clock)
+
+    def _set_clock(self, answer: Fields) -> None:
+        try:
+            moment = datetime.fromisoformat(str(answer.get("currentTime")).replace("Z", "+00:00"))
+        except ValueError:
+            return
+        if moment.tzinfo is not None:
+            self._clock_off = moment - self._wall()
+
+    # --- the connection ---
+
+    async def run(self) -> None:
+        """Connects and stays connected, with back-off between, until cancelled."""
+        while True:
+            try:
+                async with connect(
+                    self._url,
+                    subprotocols=[Subprotocol("ocpp1.6")],
+                    additional_headers=self._authorization(),
+                    compression=None,
+                    proxy=None,
+                    open_timeout=10,
+                    close_timeout=1,
+                ) as connection:
+                    await self._serve(connection)
+            except (OSError, WebSocketException) as error:
+                _log.debug("sim-charger-offline", charger=self.model.identity, what=str(error))
+            await asyncio.sleep(self._pause_s * self._random.uniform(0.8, 1.2))
+            self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+
+    def _authorization(self) -> dict[str, str]:
+        if self.model.password is None:
+            return {}
+        token = base64.b64encode(f"{self.model.identity}:{self.model.password}".encode()).decode()
+        return {"Authorization": f"Basic {token}"}
+
+    async def _serve(self, connection: ClientConnection) -> None:
+        """Until the connection ends, or the station is told to start anew."""
+        self._restart.clear()
+        tasks = [
+            asyncio.create_task(self._listen(connection)),
+            asyncio.create_task(self._speak(connection)),
+            asyncio.create_task(self._restart.wait()),
+        ]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self.online.clear()
+            self._outbox.connection_lost()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        for task in done:
+            task.result()
+
+    async def _listen(self, connection: ClientConnection) -> None:
+        async for message in connection:
+            answer = self._received(message)
+            if answer is not None:
+                await connection.send(json.dumps(answer, separators=(",", ":")))
+            for act in self._triggered:
+                act()
+            self._triggered.clear()
+
+    def _received(self, message: str | bytes) -> list[Any] | None:
+        """The answer to a frame, or None where it needs none."""
+        try:
+            frame = json.loads(message)
+        except (ValueError, RecursionError):
+            return None
+        match frame:
+            case [2, str(number), str(action), dict(payload)]:
+                return self._called(number, action, payload)
+            case [3, str(number), dict(payload)]:
+                if (future := self._answers.pop(number, None)) is not None and not future.done():
+                    future.set_result(payload)
+            case [4, str(number), *_]:
+                if (future := self._answers.pop(number, None)) is not None and not future.done():
+                    future.set_result({})
+        return None
+
+    async def _speak(self, connection: ClientConnection) -> None:
+        await self._boot(connection)
+        self.online.set()
+        self._pause_s = FIRST_PAUSE_S
+        self._say_status()
+        beat_s = 0.0
+        while True:
+            if self._outbox.calls:
+                call = self._outbox.calls[0]
+                answer = await self._call(connection, call.action, call.payload)
+                if answer is None and call.action in _KEPT:
+                    raise TimeoutError(f"{call.action} is not answered")
+                if self._outbox.calls and self._outbox.calls[0] is call:
+                    self._outbox.calls.popleft()
+                if call.done is not None and answer is not None:
+                    call.done(answer)
+                continue
+            self._outbox.wake.clear()
+            try:
+                async with asyncio.timeout(1.0):
+                    await self._outbox.wake.wait()
+            except TimeoutError:
+                beat_s += 1.0
+            if beat_s >= float(self._configuration["HeartbeatInterval"]) > 0:
+                beat_s = 0.0
+                self._beat()
+
+    async def _boot(self, connection: ClientConnection) -> None:
+        while True:
+            answer = await self._call(
+                connection,
+                "BootNotification",
+                {
+                    "chargePointVendor": self.model.vendor,
+                    "chargePointModel": self.model.name,
+                    "firmwareVersion": self.model.firmware,
+                },
+            )
+            interval_s = 10
+            if answer is not None:
+                self._set_clock(answer)
+                if isinstance(answer.get("interval"), int) and answer["interval"] > 0:
+                    interval_s = answer["interval"]
+                if answer.get("status") == "Accepted":
+                    self._configuration["HeartbeatInterval"] = str(interval_s)
+                    return
+            await asyncio.sleep(interval_s)
+
+    async def _call(self, connection: ClientConnection, action: str, payload: dict[str, Any]) -> Fields | None:
+        """None: no answer in time."""
+        number = uuid.UUID(int=self._random.getrandbits(128)).hex
+        future: asyncio.Future[Fields] = asyncio.get_running_loop().create_future()
+        self._answers[number] = future
+        await connection.send(json.dumps([2, number, action, payload], separators=(",", ":")))
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                return await future
+        except TimeoutError:
+            return None
+        finally:
+            self._answers.pop(number, None)
+
+    # --- what it is told ---
+
+    def _called(self, number: str, action: str, payload: Fields) -> list[Any]:
+        match action:
+            case "GetConfiguration":
+                return [3, number, self._on_get_configuration(payload)]
+            case "ChangeConfiguration":
+                return [3, number, {"status": self._on_change_configuration(payload)}]
+            case "SetChargingProfile":
+                return [3, number, {"status": self._on_set_profile(payload)}]
+            case "ClearChargingProfile":
+                return [3, number, {"status": self._on_clear_profile(payload)}]
+            case "GetCompositeSchedule":
+                return [3, number, self._on_composite(payload)]
+            case "TriggerMessage":
+                return [3, number, {"status": self._on_trigger(payload)}]
+            case "RemoteStartTransaction":
+                return [3, number, {"status": self._on_remote_start()}]
+            case "RemoteStopTransaction":
+                return [3, number, {"status": self._on_remote_stop(payload)}]
+            case "Reset":
+                return [3, number, {"status": self._on_reset(payload)}]
+            case "ClearCache":
+                return [3, number, {"status": "Accepted"}]
+            case "UnlockConnector":
+                return [3, number, {"status": "NotSupported"}]
+            case "DataTransfer":
+                return [3, number, {"status": "UnknownVendorId"}]
+        return [4, number, "NotImplemented", f"{action} is not known here", {}]
+
+    def _on_get_configuration(self, payload: Fields) -> dict[str, Any]:
+        known = {**_READ_ONLY, **self._configuration}
+        asked = payload.get("key")
+        keys = [str(key) for key in asked] if isinstance(asked, list) and asked else sorted(known)
+        return {
+            "configurationKey": [
+                {"key": key, "readonly": key in _READ_ONLY, "value": known[key]} for key in keys if key in known
+            ],
+            "unknownKey": [key for key in keys if key not in known],
+        }
+
+    def _on_change_configuration(self, payload: Fields) -> str:
+        key, value = payload.get("key"), str(payload.get("value"))
+        if key in _READ_ONLY:
+            return "Rejected"
+        if key not in self._configuration:
+            return "NotSupported"
+        if key in _NUMBERS and not (value.isascii() and value.isdigit() and len(value) <= 6):
+            return "Rejected"
+        if key == "MeterValuesSampledData":
+            names = [name.strip() for name in value.split(",")]
+            if any(name not in _MEASURANDS for name in names):
+                return "Rejected"
+            value = ",".join(names)
+        if key == "MeterValueSampleInterval":
+            self._sample_left_s = min(self._sample_left_s, float(value))
+        self._configuration[key] = value
+        return "Accepted"
+
+    def _on_set_profile(self, payload: Fields) -> str:
+        try:
+            profile = profile_of(
+                payload.get("connectorId"),
+                payload.get("csChargingProfiles"),
+                phases=self.model.phases,
+                volts=self.model.volts,
+            )
+            if profile.purpose == "TxProfile" and (
+                self.transaction is None or profile.transaction not in (None, self.transaction)
+            ):
+                raise BadProfile("no such transaction")
+            self.installed = self.installed.with_(profile)
+        except BadProfile as error:
+            _log.debug("sim-charger-refuses", charger=self.model.identity, what=str(error))
+            return "Rejected"
+        return "Accepted"
+
+    def _on_clear_profile(self, payload: Fields) -> str:
+        def whole(key: str) -> int | None:
+            value = payload.get(key)
+            return value if isinstance(value, int) else None
+
+        purpose = payload.get("chargingProfilePurpose")
+        left = self.installed.without(
+            profile_id=whole("id"),
+            connector=whole("connectorId"),
+            purpose=None if purpose is None else str(purpose),
+            stack_level=whole("stackLevel"),
+        )
+        cleared, self.installed = left != self.installed, left
+        return "Accepted" if cleared else "Unknown"
+
+    def _on_composite(self, payload: Fields) -> dict[str, Any]:
+        length_s, unit = payload.get("duration"), payload.get("chargingRateUnit") or "A"
+        if not isinstance(length_s, int) or length_s <= 0 or unit not in ("A", "W"):
+            return {"status": "Rejected"}
+        now, transaction = self.now, self._known_transaction()
+        length_s = min(length_s, PLAN_S)
+        periods = []
+        for second in self.installed.changes_s(now, transaction, length_s):
+            limit = self.installed.limit_a(now + timedelta(seconds=second), transaction)
+            amps = self.model.max_a if limit is None else min(limit, self.model.max_a)
+            factor = self.model.volts * self.model.phases if unit == "W" else 1.0
+            periods.append({"startPeriod": second, "limit": round(amps * factor, 1)})
+        return {
+            "status": "Accepted",
+            "connectorId": payload.get("connectorId", 0),
+            "scheduleStart": _stamp(now),
+            "chargingSchedule": {
+                "duration": length_s,
+                "startSchedule": _stamp(now),
+                "chargingRateUnit": unit,
+                "chargingSchedulePeriod": periods,
+            },
+        }
+
+    def _on_trigger(self, payload: Fields) -> str:
+        match payload.get("requestedMessage"):
+            case "BootNotification":
+                self._triggered.append(self._boot_again)
+            case "Heartbeat":
+                self._triggered.append(self._beat)
+            case "MeterValues":
+                self._triggered.append(lambda: self._report("Trigger"))
+            case "StatusNotification":
+                self._triggered.append(self._say_status)
+            case _:
+                return "NotImplemented"
+        return "Accepted"
+
+    def _boot_again(self) -> None:
+        payload = {
+            "chargePointVendor": self.model.vendor,
+            "chargePointModel": self.model.name,
+            "firmwareVersion": self.model.firmware,
+        }
+        self._say("BootNotification", payload, self._set_clock)
+
+    def _on_remote_start(self) -> str:
+        if self._plug is None or self._plug.session is not None:
+            return "Rejected"
+        self._plug.wants_start = True
+        self._plug.for_s = AUTHORISED_AFTER_S
+        return "Accepted"
+
+    def _on_remote_stop(self, payload: Fields) -> str:
+        if self.transaction is None or payload.get("transactionId") != self.transaction:
+            return "Rejected"
+        self._triggered.append(lambda: self._end_session("Remote"))
+        return "Accepted"
+
+    def _on_reset(self, payload: Fields) -> str:
+        kind = payload.get("type")
+        if kind not in ("Hard", "Soft"):
+            return "Rejected"
+
+        def restart() -> None:
+            self._end_session(f"{kind}Reset")
+            if self._plug is not None:
+                self._plug = _Plug(self._plug.car)
+            self._restart.set()
+
+        self._triggered.append(restart)
+        return "Accepted"
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
