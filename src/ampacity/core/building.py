@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ampacity.core.breaker import budget_after
 from ampacity.core.decision import Blindness
@@ -78,7 +78,7 @@ def sampled(
 ) -> CircuitMemory:
     """The memory after a fresh sample. `line_v` is the nominal voltage from line to neutral."""
     if not _credible(circuit, reading):
-        return replace(memory, absurd=True, good=0)
+        return memory._replace(absurd=True, good=0)
     at_s = reading.at_s
     gap_s = 0.0 if memory.at_s is None else at_s - memory.at_s
     same = bool(memory.places) and all(
@@ -93,8 +93,7 @@ def sampled(
         _place(circuit, supply, line_v, reading, memory, cars, line, gap_s, window_s)
         for line in range(len(reading.currents))
     )
-    return replace(
-        memory,
+    return memory._replace(
         at_s=at_s,
         period_s=period_s,
         good=0 if frozen else min(memory.good + 1, 1000),

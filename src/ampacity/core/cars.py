@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ampacity.core.memory import ChargerMemory, Want
 from ampacity.core.observations import ChargerSeen, ChargerState
 from ampacity.core.phases import Supply
@@ -71,8 +69,8 @@ def updated(
     ):
         if moment is not None and now_s <= moment < due_s:
             due_s = moment
-    return replace(
-        memory, count=seen.count, ceiling_a=_ceiling_a(charger, seen, memory, now_s, start_s), due_s=due_s + 1e-3
+    return memory._replace(
+        news=seen.news, ceiling_a=_ceiling_a(charger, seen, memory, now_s, start_s), due_s=due_s + 1e-3
     )
 
 
@@ -80,11 +78,11 @@ def _with_link(
     charger: Charger, seen: ChargerSeen, memory: ChargerMemory, now_s: float, start_s: float
 ) -> ChargerMemory:
     if not seen.online:
-        return memory if memory.online_s is None else replace(memory, online_s=None)
+        return memory if memory.online_s is None else memory._replace(online_s=None)
     if memory.online_s == seen.link_at_s:
         return memory
     # It is new, or it was away and may have started anew: what it holds has to be told again.
-    return replace(memory, online_s=seen.link_at_s if seen.link_at_s is not None else now_s, renewed_s=-_FOREVER)
+    return memory._replace(online_s=seen.link_at_s if seen.link_at_s is not None else now_s, renewed_s=-_FOREVER)
 
 
 def _with_answer(seen: ChargerSeen, memory: ChargerMemory) -> ChargerMemory:
@@ -92,14 +90,14 @@ def _with_answer(seen: ChargerSeen, memory: ChargerMemory) -> ChargerMemory:
     if answer is None or answer.at_s == memory.answer_s:
         return memory
     if memory.limit_a is None or answer.limit_a != memory.limit_a or answer.at_s < memory.renewed_s:
-        return replace(memory, answer_s=answer.at_s)
+        return memory._replace(answer_s=answer.at_s)
     if answer.accepted:
-        return replace(
-            memory, answer_s=answer.at_s, answered=True, lease_end_s=answer.lease_end_s, refusals=0, retry_s=0.0
+        return memory._replace(
+            answer_s=answer.at_s, answered=True, lease_end_s=answer.lease_end_s, refusals=0, retry_s=0.0
         )
     refusals = min(memory.refusals + 1, 6)
     retry_s = answer.at_s + min(5.0 * 2 ** (refusals - 1), 60.0)
-    return replace(memory, answer_s=answer.at_s, answered=False, refusals=refusals, retry_s=retry_s)
+    return memory._replace(answer_s=answer.at_s, answered=False, refusals=refusals, retry_s=retry_s)
 
 
 def _with_draw(
@@ -110,8 +108,7 @@ def _with_draw(
         # Its state says, later than its last measurement, that nothing flows.
         if memory.draw_s == told_s:
             return memory
-        return replace(
-            memory,
+        return memory._replace(
             draw_a=0.0,
             draw_low_a=0.0,
             draw_before_a=memory.draw_low_a,
@@ -121,8 +118,7 @@ def _with_draw(
     if seen.measured_at_s is None or seen.measured_at_s == memory.draw_s:
         return memory
     in_use, low, high = _draw(charger, supply, volts, seen, memory)
-    return replace(
-        memory,
+    return memory._replace(
         draw_a=high,
         draw_low_a=low,
         draw_before_a=memory.draw_low_a,
@@ -194,24 +190,24 @@ def _with_want(charger: Charger, seen: ChargerSeen, memory: ChargerMemory, now_s
     drawing = memory.draw_a >= DRAWING_A and memory.draw_s is not None and now_s - memory.draw_s < STALE_S
     if seen.state is not None and seen.state not in _CONNECTED:
         # No car. A charger that still measures a draw is believed in that: the draw counts, nothing is offered.
-        return replace(memory, want=Want.NOTHING, mask=0, cap_a=charger.max_a, trial_s=None, idle_s=None)
+        return memory._replace(want=Want.NOTHING, mask=0, cap_a=charger.max_a, trial_s=None, idle_s=None)
     if seen.paused:
-        return replace(memory, want=Want.NOTHING, trial_s=None, idle_s=None)
+        return memory._replace(want=Want.NOTHING, trial_s=None, idle_s=None)
     if memory.cap_a == 0.0:
-        memory = replace(memory, cap_a=charger.max_a)
+        memory = memory._replace(cap_a=charger.max_a)
     offered = memory.limit_a is not None and memory.limit_a >= charger.min_a and memory.answered
     if drawing:
-        return replace(memory, want=Want.CURRENT, trial_s=None, idle_s=None)
+        return memory._replace(want=Want.CURRENT, trial_s=None, idle_s=None)
     if seen.state is ChargerState.SUSPENDED_EV:
-        return replace(memory, want=Want.START, trial_s=None, idle_s=now_s if memory.idle_s is None else memory.idle_s)
+        return memory._replace(want=Want.START, trial_s=None, idle_s=now_s if memory.idle_s is None else memory.idle_s)
     if memory.idle_s is not None and now_s - memory.idle_s < IDLE_S:
-        return replace(memory, want=Want.START, trial_s=None)
+        return memory._replace(want=Want.START, trial_s=None)
     if not offered:
-        return replace(memory, want=Want.CURRENT, trial_s=None, idle_s=None)
+        return memory._replace(want=Want.CURRENT, trial_s=None, idle_s=None)
     trial = memory.trial_s if memory.trial_s is not None else now_s
     if now_s - trial >= TRIAL_S:
-        return replace(memory, want=Want.START, trial_s=None, idle_s=now_s)
-    return replace(memory, want=Want.CURRENT, trial_s=trial, idle_s=None)
+        return memory._replace(want=Want.START, trial_s=None, idle_s=now_s)
+    return memory._replace(want=Want.CURRENT, trial_s=trial, idle_s=None)
 
 
 def _ceiling_a(charger: Charger, seen: ChargerSeen, memory: ChargerMemory, now_s: float, start_s: float) -> float:

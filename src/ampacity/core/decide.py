@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 from ampacity.core.building import (
     PATIENCE_MOST_S,
@@ -16,7 +15,7 @@ from ampacity.core.building import (
 )
 from ampacity.core.cars import DRAWING_A, FOLLOW_S, STALE_S, updated
 from ampacity.core.decision import Blindness, CircuitView, Command, Decision, Setpoint
-from ampacity.core.memory import ChargerMemory, CircuitMemory, Memory, Want
+from ampacity.core.memory import ChargerMemory, CircuitMemory, Memory, PlaceMemory, Want
 from ampacity.core.observations import ChargerSeen, Observed
 from ampacity.core.phases import PhaseAmps, Supply
 from ampacity.core.setpoints import Car, Plan, planned
@@ -27,6 +26,9 @@ ANSWER_S = 30.0
 
 REGRET_S = 30.0
 """A raise that has to be taken back within so long came too soon."""
+
+FORGIVEN_S = 600.0
+"""After so long without one, patience gets shorter again."""
 
 _NOTHING = (0.0, 0.0)
 _UNSEEN = ChargerSeen()
@@ -93,7 +95,7 @@ def _chargers(
     out = []
     for charger, one in zip(site.chargers, seen, strict=True):
         known = before.get(charger.id, _NO_CHARGER)
-        if known.count != one.count or now_s >= known.due_s:
+        if known.news != one.news or now_s >= known.due_s:
             known = updated(charger, site.supply, volts, one, known, now_s, start_s)
         out.append(known)
     return out
@@ -232,9 +234,8 @@ def _is_due(charger: Charger, memory: ChargerMemory, now_s: float) -> bool:
 
 def _told(memory: ChargerMemory, car: Car, changed: bool, now_s: float) -> ChargerMemory:
     if not changed:
-        return replace(memory, renewed_s=now_s, due_s=0.0)
-    return replace(
-        memory,
+        return memory._replace(renewed_s=now_s, due_s=0.0)
+    return memory._replace(
         limit_a=car.limit_a,
         sent_s=now_s,
         renewed_s=now_s,
@@ -247,8 +248,7 @@ def _with_turn(memory: ChargerMemory, car: Car, now_s: float) -> ChargerMemory:
     charging = car.limit_a > 0 and car.want is not Want.NOTHING
     waiting = car.limit_a == 0 and car.want is Want.CURRENT
     if charging != (memory.charging_s is not None) or waiting != (memory.waiting_s is not None):
-        return replace(
-            memory,
+        return memory._replace(
             charging_s=(now_s if memory.charging_s is None else memory.charging_s) if charging else None,
             waiting_s=(now_s if memory.waiting_s is None else memory.waiting_s) if waiting else None,
         )
@@ -283,40 +283,39 @@ def _circuits_after(
                 cuts[place] += max(0.0, drawn - car.limit_a) * math.hypot(re, im)
     out = []
     for number, memory in enumerate(circuits):
-        changes = _changes(memory, raised[number], cut_back[number], plan.over[number], blind[number], now_s)
         first = number * site.topology.lines
         here = cuts[first : first + site.topology.lines]
         if memory.places and any(here):
-            changes["places"] = tuple(
-                replace(place, unseen_a=place.unseen_a + amps, unseen_until_s=now_s + FOLLOW_S + 0.5)
-                if amps > 0
-                else place
-                for place, amps in zip(memory.places, here, strict=True)
-            )
-        out.append(replace(memory, **changes) if changes else memory)  # type: ignore[arg-type]
+            memory = memory._replace(places=_ordered(memory.places, here, now_s))
+        memory = _with_patience(memory, raised[number], cut_back[number], now_s)
+        over = plan.over[number]
+        if over != (memory.over_s is not None):
+            memory = memory._replace(over_s=now_s if over else None)
+        if (blind[number] is not None) != memory.blind:
+            good = 0 if blind[number] is not None else memory.good
+            memory = memory._replace(blind=blind[number] is not None, good=good)
+        out.append(memory)
     return out
 
 
-def _changes(
-    memory: CircuitMemory, raised: bool, cut_back: bool, over: bool, blind: Blindness | None, now_s: float
-) -> dict[str, object]:
-    changes: dict[str, object] = {}
+def _ordered(places: tuple[PlaceMemory, ...], cuts: Sequence[float], now_s: float) -> tuple[PlaceMemory, ...]:
+    """With the cuts that the meter has yet to show."""
+    return tuple(
+        place._replace(unseen_a=place.unseen_a + amps, unseen_until_s=now_s + FOLLOW_S + 0.5) if amps > 0 else place
+        for place, amps in zip(places, cuts, strict=True)
+    )
+
+
+def _with_patience(memory: CircuitMemory, raised: bool, cut_back: bool, now_s: float) -> CircuitMemory:
+    """How long room must last before it is given away: longer after each raise that had to be taken back soon."""
     if raised:
-        changes["raised_s"] = now_s
-    if over != (memory.over_s is not None):
-        changes["over_s"] = now_s if over else None
-    if (blind is not None) != memory.blind:
-        changes["blind"] = blind is not None
-        if blind is not None and memory.good:
-            changes["good"] = 0
+        memory = memory._replace(raised_s=now_s)
     if cut_back and memory.raised_s > 0 and now_s - memory.raised_s < REGRET_S:
-        changes["patience_s"] = min(PATIENCE_MOST_S, 1.5 * max(memory.patience_s, PATIENCE_S))
-        changes["regret_s"] = now_s
-        changes["raised_s"] = 0.0
-    elif memory.patience_s > PATIENCE_S and now_s - memory.regret_s > 600.0:
-        changes["patience_s"] = max(PATIENCE_S, memory.patience_s / 1.5)
-        changes["regret_s"] = now_s
-    return changes
+        patience_s = min(PATIENCE_MOST_S, 1.5 * max(memory.patience_s, PATIENCE_S))
+        return memory._replace(patience_s=patience_s, regret_s=now_s, raised_s=0.0)
+    if memory.patience_s > PATIENCE_S and now_s - memory.regret_s > FORGIVEN_S:
+        return memory._replace(patience_s=max(PATIENCE_S, memory.patience_s / 1.5), regret_s=now_s)
+    return memory
 
 
 # --- what is shown ---------------------------------------------------------------------------------------------------

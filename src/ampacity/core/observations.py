@@ -7,9 +7,9 @@ says nothing about it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 from ampacity.core.memory import Memory
 from ampacity.core.phases import PhaseAmps, PhaseVars, PhaseVolts, PhaseWatts
@@ -136,11 +136,10 @@ class Wish:
 Observation = MeterReading | ChargerReport | ChargerLink | SetpointAnswer | SessionStarted | SessionEnded | Wish
 
 
-@dataclass(frozen=True, slots=True)
-class ChargerSeen:
+class ChargerSeen(NamedTuple):
     """The newest of everything seen of one charger. Never seen: all None, offline."""
 
-    count: int = 0
+    news: int = 0
     """How many observations are in it."""
 
     online: bool = False
@@ -191,22 +190,21 @@ _UNSEEN = ChargerSeen()
 
 
 def _merged(seen: ChargerSeen, one: Observation) -> ChargerSeen:
-    count = seen.count + 1
+    news = seen.news + 1
     match one:
         case ChargerReport():
             return _with_report(seen, one)
         case ChargerLink():
-            return replace(seen, count=count, online=one.online, link_at_s=one.at_s)
+            return seen._replace(news=news, online=one.online, link_at_s=one.at_s)
         case SetpointAnswer():
-            return replace(seen, count=count, answer=one)
+            return seen._replace(news=news, answer=one)
         case SessionStarted():
-            return replace(seen, count=count, session=one.session, session_at_s=one.at_s)
+            return seen._replace(news=news, session=one.session, session_at_s=one.at_s)
         case SessionEnded():
-            return replace(seen, count=count, session=None, session_at_s=one.at_s)
+            return seen._replace(news=news, session=None, session_at_s=one.at_s)
         case Wish():
-            return replace(
-                seen,
-                count=count,
+            return seen._replace(
+                news=news,
                 paused=seen.paused if one.paused is None else one.paused,
                 rank=seen.rank if one.rank is None else one.rank,
             )
@@ -217,9 +215,8 @@ def _merged(seen: ChargerSeen, one: Observation) -> ChargerSeen:
 
 def _with_report(seen: ChargerSeen, report: ChargerReport) -> ChargerSeen:
     measured = report.currents is not None or report.current_a is not None or report.power_w is not None
-    return replace(
-        seen,
-        count=seen.count + 1,
+    return seen._replace(
+        news=seen.news + 1,
         state=seen.state if report.state is None else report.state,
         state_at_s=seen.state_at_s if report.state is None else report.at_s,
         currents=report.currents if measured else seen.currents,

@@ -14,7 +14,7 @@ from ampacity.core.decision import Blindness, Cause, Place, Rule
 from ampacity.core.memory import ChargerMemory, CircuitMemory, Want
 from ampacity.core.observations import ChargerSeen, ChargerState
 from ampacity.core.phases import Line
-from ampacity.core.site import Charger, PauseMode, Site
+from ampacity.core.site import Charger, PauseMode, Site, on_step_a
 from ampacity.core.topology import Pull
 
 TOLERANCE_A = 0.03
@@ -43,6 +43,11 @@ _NOT_ASKING = Cause(Rule.NOT_ASKING)
 _NOT_NEEDED = Cause(Rule.NOT_NEEDED)
 _PACING = Cause(Rule.PACING)
 _STARTING = Cause(Rule.STARTING)
+_OFFLINE = Cause(Rule.OFFLINE)
+_REFUSED = Cause(Rule.REFUSED)
+_FAULTED = Cause(Rule.FAULTED)
+_PAUSED = Cause(Rule.PAUSED_BY_USER)
+_NO_CAR = Cause(Rule.NO_CAR)
 
 
 @dataclass(slots=True)
@@ -104,65 +109,66 @@ def planned(
 
 
 def _car(site: Site, number: int, seen: ChargerSeen, memory: ChargerMemory, now_s: float) -> Car:
-    charger = site.chargers[number]
-    out = seen.state is ChargerState.FAULTED or seen.state is ChargerState.UNAVAILABLE
-    early = (
-        memory.limit_a is None
-        and memory.online_s is not None
-        and seen.state is None
-        and seen.measured_at_s is None
-        and now_s - memory.online_s < FIRST_REPORT_S
-    )
-    movable = memory.online_s is not None and not early and now_s >= memory.retry_s
-    limit = memory.limit_a
-    if limit is None:
-        # What it draws goes on; nobody is stopped by our start alone.
-        limit = 0.0
-        if memory.draw_a >= DRAWING_A:
-            limit = min(charger.max_a, max(charger.min_a, _up(memory.draw_a, charger.step_a)))
-        elif seen.state is ChargerState.CHARGING and seen.measured_at_s is None:
-            limit = charger.min_a
-    if not movable:
-        limit = memory.ceiling_a
-    want = memory.want
-    reason = None
-    if memory.online_s is None:
-        reason = Cause(Rule.OFFLINE)
-    elif out:
-        reason = Cause(Rule.FAULTED)
-    elif early:
-        reason = Cause(Rule.STARTING)
-    elif memory.retry_s > now_s:
-        reason = Cause(Rule.REFUSED)
-    elif seen.paused:
-        reason = Cause(Rule.PAUSED_BY_USER)
-    elif want is Want.NOTHING:
-        reason = Cause(Rule.NO_CAR if seen.state is not ChargerState.FINISHING else Rule.NOT_ASKING)
-    if movable and want is Want.NOTHING:
-        limit = 0.0
+    charger, want = site.chargers[number], memory.want
     way = site.topology.way[number][memory.mask]
-    cap = charger.max_a
+    cap = site.top_a[number]
     if want is Want.START:
         cap = charger.min_a
     elif 0.0 < memory.cap_a < cap:
-        cap = memory.cap_a
-    cap = max(charger.min_a, _down(cap, charger.step_a))
-    if movable and limit > cap:
-        limit = cap
-    return Car(
+        cap = max(charger.min_a, on_step_a(memory.cap_a, charger.step_a))
+    car = Car(
         number=number,
         charger=charger,
         memory=memory,
-        limit_a=limit,
+        limit_a=memory.ceiling_a,
         way=way,
         pulls=site.topology.pulls[way],
         floor_a=charger.min_a,
         cap_a=cap,
-        rank=seen.rank if seen.rank is not None else charger.rank,
+        rank=charger.rank if seen.rank is None else seen.rank,
         want=want,
-        movable=movable,
-        reason=reason,
+        movable=False,
     )
+    early = memory.limit_a is None and _is_early(seen, memory, now_s)
+    if memory.online_s is None:
+        car.reason = _OFFLINE
+    elif early:
+        car.reason = _STARTING
+    elif now_s < memory.retry_s:
+        car.reason = _REFUSED
+    else:
+        car.movable = True
+        car.limit_a = _limit_now(charger, seen, memory)
+        if want is Want.NOTHING:
+            car.limit_a = 0.0
+            car.reason = _nothing(seen)
+        elif car.limit_a > cap:
+            car.limit_a = cap
+    return car
+
+
+def _is_early(seen: ChargerSeen, memory: ChargerMemory, now_s: float) -> bool:
+    """Whether a charger that has just come may still say what it does before it is told anything."""
+    silent = seen.state is None and seen.measured_at_s is None
+    return silent and memory.online_s is not None and now_s - memory.online_s < FIRST_REPORT_S
+
+
+def _limit_now(charger: Charger, seen: ChargerSeen, memory: ChargerMemory) -> float:
+    """The setpoint in force; before the first command, what the car draws: nobody is stopped by our start alone."""
+    if memory.limit_a is not None:
+        return memory.limit_a
+    if memory.draw_a >= DRAWING_A:
+        return min(charger.max_a, max(charger.min_a, _up(memory.draw_a, charger.step_a)))
+    return charger.min_a if seen.state is ChargerState.CHARGING and seen.measured_at_s is None else 0.0
+
+
+def _nothing(seen: ChargerSeen) -> Cause:
+    """Why a socket wants nothing."""
+    if seen.state is ChargerState.FAULTED or seen.state is ChargerState.UNAVAILABLE:
+        return _FAULTED
+    if seen.paused:
+        return _PAUSED
+    return _NOT_ASKING if seen.state is ChargerState.FINISHING else _NO_CAR
 
 
 def _hold_back_blind(site: Site, cars: list[Car], blind: Sequence[Blindness | None]) -> None:
@@ -214,7 +220,7 @@ def _cut(site: Site, cars: list[Car], room: Room) -> list[int]:
             continue
         car = max(lowest, key=_first_to_cut)
         pull = next(math.hypot(re, im) for place, re, im in car.pulls if place == worst)
-        target = _down(car.limit_a - (excess + SLACK_A) / pull, car.charger.step_a)
+        target = on_step_a(car.limit_a - (excess + SLACK_A) / pull, car.charger.step_a)
         _lower(car, max(car.floor_a, target), room)
         car.reason = _at(site, Rule.CIRCUIT_FULL, worst)
 
@@ -486,7 +492,7 @@ def _raise(car: Car, fair_a: float, room: Room, now_s: float) -> None:
         return
     reserved = _reserved_a(car)
     reach, _ = room.reach_a(car.pulls)
-    target = _down(min(fair_a + step - 1e-6 if step > 0.2 else fair_a, reserved + reach, car.cap_a), step)
+    target = on_step_a(min(fair_a + step - 1e-6 if step > 0.2 else fair_a, reserved + reach, car.cap_a), step)
     if target < car.floor_a:
         return
     gain = target - car.limit_a
@@ -516,7 +522,7 @@ def _level(admitted: list[Car], fair: dict[int, float], room: Room, unfair_s: fl
             starting and car.limit_a > fair[car.number] + 1e-6
         )
         if rich and any(pull[0] in lacking for pull in car.pulls):
-            car.limit_a = max(car.floor_a, _down(fair[car.number], car.charger.step_a))
+            car.limit_a = max(car.floor_a, on_step_a(fair[car.number], car.charger.step_a))
     return not starting
 
 
@@ -574,11 +580,6 @@ def _summed(site: Site, amps_by_way: Sequence[tuple[int, float]]) -> Room:
         if amps != 0.0:
             room.add(topology.pulls[way], amps)
     return room
-
-
-def _down(amps: float, step_a: float) -> float:
-    """The largest multiple of the step that is not more; never less than 0."""
-    return max(0.0, round(math.floor(amps / step_a + 1e-6) * step_a, 6))
 
 
 def _up(amps: float, step_a: float) -> float:

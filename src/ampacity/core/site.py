@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import pairwise
@@ -142,6 +143,8 @@ class Site:
     index_of_charger: dict[ChargerId, int] = field(init=False, repr=False, compare=False)
     index_of_meter: dict[MeterId, int] = field(init=False, repr=False, compare=False)
     topology: Topology = field(init=False, repr=False, compare=False)
+    top_a: tuple[float, ...] = field(init=False, repr=False, compare=False)
+    """The largest setpoint of each charger: its maximum, on its step."""
 
     def __post_init__(self) -> None:
         for kind, ids in (
@@ -162,6 +165,7 @@ class Site:
             raise SiteError("site.turn_s", f"{self.turn_s:g} s is too short.", remedy="Set at least 600 s.")
         _check_circuits(self)
         _check_chargers(self)
+        object.__setattr__(self, "top_a", tuple(on_step_a(c.max_a, c.step_a) for c in self.chargers))
         parents = [-1 if c.parent is None else self.index_of_circuit[c.parent] for c in self.circuits]
         chargers = [(self.index_of_circuit[c.circuit], c.wiring, c.phases) for c in self.chargers]
         object.__setattr__(self, "topology", topology_of(self.supply, parents, chargers))
@@ -172,6 +176,11 @@ class Site:
         while (parent := self.circuits[self.index_of_circuit[path[-1]]].parent) is not None:
             path.append(parent)
         return tuple(path)
+
+
+def on_step_a(amps: float, step_a: float) -> float:
+    """The largest multiple of the step that is not more; never less than 0."""
+    return max(0.0, round(math.floor(amps / step_a + 1e-6) * step_a, 6))
 
 
 def _check_circuits(site: Site) -> None:

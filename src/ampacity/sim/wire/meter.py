@@ -54,7 +54,8 @@ def registers_of(sample: Sample) -> dict[int, int]:
         long(0x0012 + 2 * line, sample.watts[line], 0.1)
         apparent_va = sample.volts[line] * abs(sample.amps[line])
         long(0x0018 + 2 * line, apparent_va, 0.1)
-        short(0x002E + line, sample.watts[line] / apparent_va if apparent_va else 1.0, 0.001)
+        factor = sample.watts[line] / apparent_va if apparent_va > abs(sample.watts[line]) else 1.0
+        short(0x002E + line, factor, 0.001)
         long(0x0040 + 2 * line, sample.import_wh / 3000, 0.1)
     long(0x0028, sum(sample.watts), 0.1)
     short(0x0032, 0, 1)
