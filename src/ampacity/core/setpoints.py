@@ -487,6 +487,8 @@ def _raise(car: Car, fair_a: float, room: Room, now_s: float) -> None:
     memory = car.memory
     if not memory.answered or now_s - memory.sent_s < car.charger.min_interval_s:
         return
+    if memory.limit_a is not None and car.limit_a < memory.limit_a:
+        return  # what this pass takes away it does not give back
     step = car.charger.step_a
     if fair_a + step - car.limit_a < min(RAISE_A, car.cap_a - car.limit_a):
         return

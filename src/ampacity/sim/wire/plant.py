@@ -2,7 +2,7 @@
 
 As a program (`python -m ampacity.sim.wire.plant`) it serves one demo: lines of JSON on standard output, first
 `{"meter_port": 40123}`, then `{"event": "kettle on"}` whenever something happens, and at the end `{"summary": {...}}`.
-It ends when its standard input does, or at SIGTERM.
+It ends when its standard input does, or at SIGINT or SIGTERM.
 """
 
 from __future__ import annotations
@@ -231,8 +231,8 @@ async def _play(ocpp_port: int, seed: int) -> None:
     plant = Plant(f"ws://{LOOPBACK}:{ocpp_port}", seed=seed, tell=lambda what: say({"event": what}))
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, ended.set)
-    loop.add_signal_handler(signal.SIGINT, lambda: None)  # Ctrl-C reaches the whole group; the demo says when to end
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, ended.set)
     loop.add_reader(sys.stdin.fileno(), lambda: None if os.read(sys.stdin.fileno(), 1024) else _end(loop, ended))
     say({"meter_port": await plant.meter.open()})
     playing = asyncio.create_task(plant.run())
