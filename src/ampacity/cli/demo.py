@@ -179,7 +179,8 @@ class _Demo:
             port = _free_port()
             plant = await self._start("ampacity.sim.wire.plant", "--ocpp-port", str(port), "--seed", str(self._seed))
             try:
-                await asyncio.wait([self._meter_port, plant.reading], return_when=asyncio.FIRST_COMPLETED)
+                either: list[asyncio.Future[Any]] = [self._meter_port, plant.reading]
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
                 if not self._meter_port.done():
                     raise _failed(plant)
                 site = write_site(self._folder, meter_port=self._meter_port.result(), ocpp_port=port)

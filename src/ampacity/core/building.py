@@ -174,14 +174,14 @@ def _place(
         re, im = size, 0.0
     before = memory.places[line] if memory.places else None
     size = math.hypot(re, im)
-    unseen, until, budget = 0.0, 0.0, 0.0
+    unseen, until, budget, last = 0.0, 0.0, 0.0, low_re
     peaks: tuple[tuple[float, float], ...] = ()
     if before is not None:
         fall = math.hypot(before.measured_re, before.measured_im) - size
         until = before.unseen_until_s
         unseen = max(0.0, before.unseen_a - max(0.0, fall)) if reading.at_s < until else 0.0
         budget = budget_after(before.budget, size / circuit.rating_a[line], min(gap_s, 60.0))
-        peaks = before.peaks
+        peaks, last = before.peaks, before.building_a
     low_re -= unseen
     height = limit - headroom_a(low_re, low_im, limit) if known else math.copysign(math.hypot(low_re, low_im), low_re)
     return PlaceMemory(
@@ -195,6 +195,7 @@ def _place(
         peaks=_peaks(peaks, reading.at_s, height, window_s),
         unseen_a=unseen,
         unseen_until_s=until,
+        building_a=min(max(last, low_re), max(low_re, high_re)) if known else low_re,
         budget=budget,
     )
 

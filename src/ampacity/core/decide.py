@@ -351,12 +351,7 @@ def _views(
             measured = PhaseAmps(
                 tuple(math.copysign(math.hypot(p.measured_re, p.measured_im), p.measured_re) for p in memory.places)
             )
-            building = PhaseAmps(
-                tuple(
-                    _signed(place.measured_re - cars_re[at], place.measured_im - cars_im[at])
-                    for at, place in zip(places, memory.places, strict=True)
-                )
-            )
+            building = PhaseAmps(tuple(place.building_a for place in memory.places))
         offered_a = PhaseAmps(tuple(math.hypot(offered_re[at], offered_im[at]) for at in places))
         taken = measured if measured is not None else offered_a
         out.append(
@@ -365,7 +360,9 @@ def _views(
                 limit_a=limit,
                 measured_a=measured,
                 building_a=building,
-                cars_a=PhaseAmps(tuple(math.hypot(cars_re[at], cars_im[at]) for at in places)),
+                cars_a=PhaseAmps(tuple(math.hypot(cars_re[at], cars_im[at]) for at in places))
+                if measured is None or building is None or topology.phasors
+                else measured - building,
                 offered_a=offered_a,
                 headroom_a=limit - taken,
                 budget=max((place.budget for place in memory.places), default=0.0),
@@ -373,7 +370,3 @@ def _views(
             )
         )
     return tuple(out)
-
-
-def _signed(re: float, im: float) -> float:
-    return math.copysign(math.hypot(re, im), re)

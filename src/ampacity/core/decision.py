@@ -19,6 +19,8 @@ class Rule(Enum):
     """There is room, and it has not lasted long enough yet."""
     PACING = "pacing"
     """There is room; the charger's smallest interval, a ramp or a cut under way has to pass first."""
+    SHARING = "sharing"
+    """It gives up what is more than its share, for others."""
     TURN = "turn"
     """Not all minimums fit; others charge first."""
     BLIND = "blind"

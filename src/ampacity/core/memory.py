@@ -92,6 +92,8 @@ class PlaceMemory(NamedTuple):
     unseen_a: float = 0.0
     """Cuts that are ordered and that the meter has not shown yet."""
     unseen_until_s: float = 0.0
+    building_a: float = 0.0
+    """Best estimate of the building alone, for people: between `low` and `high`, as near to the last as they allow."""
     budget: float = 0.0
     """Share of the breaker's trip budget used."""
 

@@ -42,6 +42,7 @@ _NONE = -1
 _NOT_ASKING = Cause(Rule.NOT_ASKING)
 _NOT_NEEDED = Cause(Rule.NOT_NEEDED)
 _PACING = Cause(Rule.PACING)
+_SHARING = Cause(Rule.SHARING)
 _STARTING = Cause(Rule.STARTING)
 _OFFLINE = Cause(Rule.OFFLINE)
 _REFUSED = Cause(Rule.REFUSED)
@@ -525,6 +526,7 @@ def _level(admitted: list[Car], fair: dict[int, float], room: Room, unfair_s: fl
         )
         if rich and any(pull[0] in lacking for pull in car.pulls):
             car.limit_a = max(car.floor_a, on_step_a(fair[car.number], car.charger.step_a))
+            car.reason = _SHARING
     return not starting
 
 

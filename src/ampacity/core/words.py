@@ -28,6 +28,8 @@ def _rule_in_words(cause: Cause) -> str:
             return f"there is room on {where}, and it has to last a little first"
         case Rule.PACING:
             return "there is room; it follows step by step"
+        case Rule.SHARING:
+            return "it makes room for others"
         case Rule.TURN:
             return f"not all fit on {where}; others have their turn" if cause.circuit else "its turn is over"
         case Rule.BLIND:

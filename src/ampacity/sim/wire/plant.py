@@ -149,10 +149,10 @@ class Plant:
         begin_s, shown_s = clock(), 0.0
         try:
             while True:
-                await asyncio.sleep(STEP_S)
+                await asyncio.sleep(STEP_S / 2)
                 # After a stall of the machine, time goes on in steps that a car can follow.
-                while (behind_s := clock() - begin_s - self._at_s) > 0:
-                    self.step(min(STEP_S, behind_s))
+                while clock() - begin_s - self._at_s >= STEP_S:
+                    self.step(STEP_S)
                 if self._at_s - shown_s >= METER_S:
                     shown_s = self._at_s
                     self.meter.show(self._sample())

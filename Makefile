@@ -1,0 +1,61 @@
+# Each target does its own set-up: a virtual environment in the tree, packages pinned by the lock file.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test check format lint types arrows unit bench campaign lock docs picture clean help
+
+help: ## show this
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+$(READY): requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; name one: make PYTHON=python3.12")'
+	@echo "Setting up $(VENV) (once, some minutes on a slow line) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(READY)
+
+demo: $(READY) ## a simulated building with four chargers, live in the terminal; Ctrl-C ends it
+	@$(BIN)/ampacity demo
+
+test: $(READY) ## all tests
+	@$(BIN)/python -m pytest
+
+check: format lint types arrows unit ## all that CI asks for
+
+format: $(READY)
+	@$(BIN)/ruff format --check src tests bench
+
+lint: $(READY)
+	@$(BIN)/ruff check src tests bench
+
+types: $(READY)
+	@$(BIN)/mypy
+	@$(BIN)/mypy tests bench
+
+arrows: $(READY)
+	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+
+unit: $(READY)
+	@$(BIN)/python -m pytest
+
+bench: $(READY) ## measure; figures go to bench/RESULTS.md by hand, with the machine's name
+	@$(BIN)/python bench/all.py
+
+docs: $(READY) ## write the pages that are made from the catalogue
+	@$(BIN)/python docs/make_reference.py
+
+picture: $(READY) ## take the README's picture of the demo anew
+	@$(BIN)/ampacity demo --seconds 240 --save-picture docs/pictures/demo.svg
+
+lock: ## pin the newest versions that pyproject.toml allows
+	@$(BIN)/pip install --quiet pip-tools
+	@$(BIN)/pip-compile --quiet --upgrade --strip-extras --generate-hashes --allow-unsafe --no-header \
+	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --extra dev -o requirements-dev.lock pyproject.toml
+	@$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-header \
+	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links -c requirements-dev.lock -o requirements.lock pyproject.toml
+
+clean:
+	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
