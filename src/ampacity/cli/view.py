@@ -86,7 +86,7 @@ def changes(before: Status | None, after: Status) -> list[str]:
         told = [c for c in after["commands"] if c["charger"] == one["id"] and not c["renewal"]]
         if told:
             old = 0.0 if earlier is None else earlier["setpoint_a"]
-            if abs(old - told[-1]["limit_a"]) >= _NEAR_A:
+            if abs(old - told[-1]["limit_a"]) >= _NEAR_A and one["rule"] != "no-car":
                 out.append(f"{one['id']}: {_amps(old)} → {_amps(told[-1]['limit_a'])}, {one['because']}")
     blind_before = {c["id"]: c["blind"] for c in before["circuits"]} if before is not None else {}
     for circuit in after["circuits"]:
@@ -102,12 +102,13 @@ def in_one_line(status: Status) -> str:
     for circuit in status["circuits"]:
         out.append(circuit["id"])
         for number, limit in enumerate(circuit["limit_a"]):
-            measured, cars = _of(circuit["measured_a"], number), circuit["cars_a"][number]
-            building = _of(circuit["building_a"], number)
-            if measured is None or building is None:
+            building, cars = _shares(circuit, number)
+            if building is None:
                 out.append(f"{LINES[number]} unknown of {limit:g} A (cars {cars:.1f})")
             else:
-                out.append(f"{LINES[number]} {measured:.1f} of {limit:g} A (building {building:.1f}, cars {cars:.1f})")
+                out.append(
+                    f"{LINES[number]} {building + cars:.1f} of {limit:g} A (building {building:.1f}, cars {cars:.1f})"
+                )
     return "  ".join(out)
 
 
@@ -125,7 +126,7 @@ def _circuit(circuit: Status) -> RenderableType:
     state = Text(f"meter: {blind}", style="bold red") if blind is not None else _legend()
     table.add_row(name, state, *(Text(word, style="dim") for word in ("building", "cars", "free")))
     for number, limit in enumerate(circuit["limit_a"]):
-        building, cars = _of(circuit["building_a"], number), circuit["cars_a"][number]
+        building, cars = _shares(circuit, number)
         free = circuit["headroom_a"][number] if blind is None else None
         table.add_row(
             f"{LINES[number]} {limit:g} A",
@@ -187,5 +188,14 @@ def _amps(amps: float) -> str:
     return f"{amps:g} A" if amps else "0 A"
 
 
-def _of(values: Sequence[float] | None, number: int) -> float | None:
-    return None if values is None else values[number]
+def _shares(circuit: Status, number: int) -> tuple[float | None, float]:
+    """Building and cars on a line, of what its meter shows; the building None where that is not known.
+
+    Chargers report more rarely than the meter: what they said of cars that draw less by now can't be more than all.
+    """
+    cars = circuit["cars_a"][number]
+    if circuit["measured_a"] is None:
+        return None, cars
+    measured = circuit["measured_a"][number]
+    cars = min(cars, max(0.0, measured))
+    return measured - cars, cars

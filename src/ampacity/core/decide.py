@@ -288,7 +288,8 @@ def _circuits_after(
         if memory.places and any(here):
             memory = memory._replace(places=_ordered(memory.places, here, now_s))
         memory = _with_patience(memory, raised[number], cut_back[number], now_s)
-        over = plan.over[number]
+        # A pause that did not help does not begin a new time of grace.
+        over = plan.over[number] or (memory.over_s is not None and _is_over(site, number, memory))
         if over != (memory.over_s is not None):
             memory = memory._replace(over_s=now_s if over else None)
         if (blind[number] is not None) != memory.blind:
@@ -296,6 +297,14 @@ def _circuits_after(
             memory = memory._replace(blind=blind[number] is not None, good=good)
         out.append(memory)
     return out
+
+
+def _is_over(site: Site, number: int, memory: CircuitMemory) -> bool:
+    """Whether the meter shows more than the limit on some line."""
+    return any(
+        math.hypot(place.measured_re, place.measured_im) > limit
+        for place, limit in zip(memory.places, site.circuits[number].limit_a, strict=False)
+    )
 
 
 def _ordered(places: tuple[PlaceMemory, ...], cuts: Sequence[float], now_s: float) -> tuple[PlaceMemory, ...]:

@@ -240,10 +240,12 @@ def _loads(car: Car, place: int) -> bool:
     return any(pull[0] == place for pull in car.pulls)
 
 
-def _first_to_cut(car: Car) -> tuple[bool, int, float, int]:
+def _first_to_cut(car: Car) -> tuple[bool, bool, int, float, int]:
+    """What is not used goes first; then those that surely help, the lowest rank, the highest current."""
     unused = car.limit_a - car.memory.draw_a > SPARE_A and car.memory.draw_s is not None
     return (
         unused and car.memory.draw_s is not None and car.memory.draw_s > car.memory.sent_s,
+        car.charger.wiring is not None,
         car.rank,
         car.limit_a / car.charger.weight,
         -car.number,
@@ -291,9 +293,10 @@ def _bearable(site: Site, memory: CircuitMemory, circuit: int, line: int, now_s:
     return place.budget + REACTION_S / trip_time_s(ratio) < GRACE_BUDGET
 
 
-def _first_to_pause(car: Car, now_s: float) -> tuple[int, int, float, int]:
+def _first_to_pause(car: Car, now_s: float) -> tuple[int, bool, int, float, int]:
+    """Those that do not draw; then those that surely help, the lowest rank, the longest inside."""
     since = car.memory.charging_s if car.memory.charging_s is not None else now_s
-    return car.want, -car.rank, since, car.number
+    return car.want, car.charger.wiring is None, -car.rank, since, car.number
 
 
 # --- up --------------------------------------------------------------------------------------------------------------

@@ -2,9 +2,9 @@
 
 A linear programme over spans of time, cut at each arrival and departure and every quarter of an hour. Variables: the
 current of each session in each span. Bounds: the car's own maximum; what it can take in all; and for each line of each
-circuit what the limit leaves on average over the span. Averages and continuous currents (no 6 A floor, no steps) make it an upper
-bound. Where chargers sit between lines, the limit on a sum of phasors is taken by its tangents, which is an upper bound
-as well.
+circuit what the limit leaves on average over the span. Averages and continuous currents (no 6 A floor, no steps) make
+it an upper bound. Where chargers sit between lines, the limit on a sum of phasors is taken by its tangents, which is an
+upper bound as well.
 """
 
 from __future__ import annotations
