@@ -139,7 +139,7 @@ class _Demo:
         self._seed = seed
         self._console = console
         self._picture = picture
-        rows = LOG_ROWS if console is None else max(3, min(16, console.height - 16))
+        rows = LOG_ROWS if console is None else max(3, min(16, console.height - 18))
         self._view = View(TITLE, log_rows=rows)
         self._live: Live | None = None
         self._meter_port: asyncio.Future[int]

@@ -61,8 +61,9 @@ class View:
         if self._status is None:
             parts.append(Text("waits for the controller's first decision", style="dim"))
         else:
-            parts.extend(_circuit(circuit) for circuit in self._status["circuits"])
-            parts.append(_chargers(self._status["chargers"]))
+            for circuit in self._status["circuits"]:
+                parts += [Text(), _circuit(circuit)]
+            parts += [Text(), _chargers(self._status["chargers"])]
         log = Text("\n").join(Text(text, style=style, no_wrap=True, overflow="ellipsis") for text, style in self._log)
         parts += [Rule(style="dim"), log]
         return Panel(Group(*parts), border_style="dim", padding=(0, 1))

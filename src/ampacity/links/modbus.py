@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import termios
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 from pymodbus import ModbusException
 from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
+from pymodbus.constants import ExcCodes
+from pymodbus.exceptions import ConnectionException
+from pymodbus.pdu import ExceptionResponse, ModbusPDU
 
 from ampacity.core.errors import DeviceError
-from ampacity.core.observations import Observation
+from ampacity.core.observations import MeterReading, Observation
 from ampacity.core.site import MeterId
 from ampacity.devices.meter_family import FrameAbsurd, MeterFamily
 
 SLOW_EVERY_S = 15.0
 """How often figures that change slowly are read."""
 
-CONNECT_S = 5.0
 SILENT_AFTER = 5
 """So many periods without an answer: the link is given up and built anew."""
+
+LOUD_S = 5.0
+"""A serial line that was not silent once in this time is not ours alone, or disturbed."""
+
+_FUNCTION = 4  # read input registers
+_BEHIND_GATEWAY = (ExcCodes.GATEWAY_PATH_UNAVIABLE, ExcCodes.GATEWAY_NO_RESPONSE)
 
 _log = structlog.get_logger("ampacity.meter")
 
@@ -46,6 +55,7 @@ class Counters:
     sent: int = 0
     received: int = 0
     failed: int = 0
+    """Without a good answer, or with one that can't be what flows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,36 +67,57 @@ class SerialPort:
     parity: str
     stop_bits: int
 
+    @property
+    def pause_s(self) -> float:
+        """Silence between frames: 3.5 characters of 11 bits, above 19200 baud 1.75 ms (Modbus over Serial Line V1.02,
+        2.5.1.1)."""
+        return 3.5 * 11 / self.baud if self.baud <= 19_200 else 0.001_75
+
 
 Client = AsyncModbusTcpClient | AsyncModbusSerialClient
+Tap = Callable[[bool, bytes], bytes]
+"""Sees all bytes, sent (True) or received, and gives on what may be taken for an answer."""
 
 
 class Bus:
     """One connection, over which one request at a time is under way.
 
-    On a serial line an answer carries no number: one that comes late would be taken for the answer to the next
-    request. So after a time-out the line stays reserved, and what comes is dropped, until it has been silent for
-    the longest answering time of the meters on it; and a request, once sent, is never abandoned half way.
+    On a serial line an answer does not say which request it is for: one that comes late would be taken for the answer
+    to the next. So a request, once sent, is never abandoned half way; and after one without a good answer, what comes
+    is dropped, and nothing is asked until the line has been silent for the longest answering time.
     """
 
-    def __init__(self, make: Callable[[], Client], *, answer_s: float, late_frames: bool) -> None:
+    def __init__(
+        self, make: Callable[[Tap], Client], *, answer_s: float, serial: SerialPort | None, unreachable: str
+    ) -> None:
+        """`unreachable`: what to do when no connection comes about."""
         self._make = make
         self._answer_s = answer_s
-        self._late_frames = late_frames
+        self._serial = serial
+        self._unreachable = unreachable
         self._client: Client | None = None
         self._lock = asyncio.Lock()
         self._reads: set[asyncio.Task[list[int]]] = set()
+        self._asking = False
+        self._doubtful = False
+        """A late answer may still come."""
+        self._free_s = 0.0
+        """From then on the line may be used, on the event loop's clock. It moves on with every byte received."""
+        self._misses = 0
 
     @classmethod
     def tcp(cls, host: str, port: int, *, answer_s: float) -> Bus:
-        def make() -> Client:
-            return AsyncModbusTcpClient(host, port=port, timeout=answer_s, retries=0, reconnect_delay=0)
+        def make(tap: Tap) -> Client:
+            return AsyncModbusTcpClient(
+                host, port=port, timeout=answer_s, retries=0, reconnect_delay=0, trace_packet=tap
+            )
 
-        return cls(make, answer_s=answer_s, late_frames=False)
+        remedy = "Check power, network and address, and that no other system holds the only connection."
+        return cls(make, answer_s=answer_s, serial=None, unreachable=remedy)
 
     @classmethod
     def rtu(cls, port: SerialPort, *, answer_s: float) -> Bus:
-        def make() -> Client:
+        def make(tap: Tap) -> Client:
             return AsyncModbusSerialClient(
                 port.path,
                 baudrate=port.baud,
@@ -95,12 +126,14 @@ class Bus:
                 timeout=answer_s,
                 retries=0,
                 reconnect_delay=0,
+                trace_packet=tap,
             )
 
-        return cls(make, answer_s=answer_s, late_frames=True)
+        remedy = "Check that the adapter is plugged in, that this user may open it, and that no other program has it."
+        return cls(make, answer_s=answer_s, serial=port, unreachable=remedy)
 
     async def read(self, unit: int, address: int, count: int) -> list[int]:
-        """Input registers, or holding registers where the device has no input registers.
+        """Input registers.
 
         Raises:
             MeterSilent: no connection, no answer, or an answer that is an error.
@@ -114,51 +147,99 @@ class Bus:
         """Lets a read under way end and closes the connection."""
         if self._reads:
             await asyncio.wait(self._reads, timeout=2 * self._answer_s + 1)
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+        self._drop()
 
     async def _read(self, unit: int, address: int, count: int) -> list[int]:
         async with self._lock:
             client = await self._connected()
-            try:
-                answer = await client.read_input_registers(address, count=count, device_id=unit)
-            except (ModbusException, OSError) as error:
-                await self._give_up(client)
-                raise MeterSilent(f"Unit {unit} did not answer ({error}).") from error
-            if answer.isError():
-                raise MeterSilent(
-                    f"Unit {unit} refused to give {count} registers from {address:#06x} ({answer}).",
-                    remedy="Check that the device set is the one installed.",
-                )
-            if len(answer.registers) != count:
-                await self._give_up(client)
-                raise MeterSilent(f"Unit {unit} answered {len(answer.registers)} registers instead of {count}.")
-            return list(answer.registers)
+            await self._silence()
+            answer = await self._ask(client, unit, address, count)
+        if isinstance(answer, ExceptionResponse):
+            raise _refusal(unit, address, count, answer.exception_code)
+        return list(answer.registers)
 
     async def _connected(self) -> Client:
         if self._client is not None and self._client.connected:
             return self._client
-        if self._client is not None:
-            self._client.close()
-        self._client = client = self._make()
+        self._drop()
+        client = self._make(self._heard)
         try:
-            async with asyncio.timeout(CONNECT_S):
-                connected = await client.connect()
-        except (TimeoutError, OSError, ModbusException):
-            connected = False
+            connected = await client.connect()
+        except (OSError, ValueError, ModbusException, termios.error):
+            connected = False  # pyserial lets errors of the port's settings through
         if not connected:
             client.close()
-            self._client = None
-            raise MeterSilent("No connection.")
+            raise MeterSilent("No connection.", remedy=self._unreachable)
+        self._client = client
         return client
 
-    async def _give_up(self, client: Client) -> None:
-        """After a time-out. The connection is dropped; a late answer finds nobody waiting for it."""
-        client.close()
-        self._client = None
-        if self._late_frames:
-            await asyncio.sleep(self._answer_s)
+    def _drop(self) -> None:
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def _heard(self, sending: bool, data: bytes) -> bytes:
+        if sending:
+            return data
+        if self._serial is not None:
+            pause_s = self._answer_s if self._doubtful else self._serial.pause_s
+            self._free_s = asyncio.get_running_loop().time() + pause_s
+        return data if self._asking else b""
+
+    def _doubt(self) -> None:
+        if self._serial is not None:
+            self._doubtful = True
+            self._free_s = asyncio.get_running_loop().time() + self._answer_s
+
+    async def _silence(self) -> None:
+        """Waits until nothing of an earlier request can come any more."""
+        loop = asyncio.get_running_loop()
+        end_s = loop.time() + max(LOUD_S, 2 * self._answer_s)
+        while (wait_s := self._free_s - loop.time()) > 0:
+            if loop.time() > end_s:
+                raise MeterSilent(
+                    "The line is never silent.",
+                    remedy="Check that no other system asks on it, and its termination, polarity, baud and parity.",
+                )
+            await asyncio.sleep(wait_s)
+        self._doubtful = False
+
+    async def _ask(self, client: Client, unit: int, address: int, count: int) -> ModbusPDU:
+        """One request and its answer, which has the registers asked for or is an exception response."""
+        self._asking, good = True, False
+        try:
+            answer: ModbusPDU = await client.read_input_registers(address, count=count, device_id=unit)
+            good = isinstance(answer, ExceptionResponse) or (
+                answer.function_code == _FUNCTION and len(answer.registers) == count
+            )
+        except (ConnectionException, OSError) as error:
+            self._drop()
+            raise MeterSilent("The connection was lost.", remedy=self._unreachable) from error
+        except ModbusException as error:
+            raise MeterSilent(f"Unit {unit} did not answer within {self._answer_s:g} s.") from error
+        finally:
+            self._asking = False
+            self._misses = 0 if good else self._misses + 1
+            if not good:
+                self._doubt()
+                if self._serial is None or self._misses >= SILENT_AFTER:
+                    self._drop()
+                    self._misses = 0
+        if not good:
+            raise MeterSilent(f"Unit {unit} answered something else than what it was asked.")
+        return answer
+
+
+def _refusal(unit: int, address: int, count: int, code: int) -> MeterSilent:
+    if code in _BEHIND_GATEWAY:
+        return MeterSilent(
+            f"The gateway gets no answer from unit {unit}.",
+            remedy="Check that the meter has power, its wiring to the gateway, its unit number, baud and parity.",
+        )
+    return MeterSilent(
+        f"Unit {unit} refuses to give {count} registers from {address:#06x} (exception {code}).",
+        remedy="Check that the device set is the one installed.",
+    )
 
 
 class ModbusMeter:
@@ -192,6 +273,7 @@ class ModbusMeter:
         self._now_s = now_s
         self.counters = Counters()
         self.energy_import_wh: int | None = None
+        """As last read; None before the first time."""
         self.identified: str | None = None
         """Model, once recognised."""
 
@@ -216,7 +298,6 @@ class ModbusMeter:
                 reading = await self._reading(family)
             except (MeterSilent, FrameAbsurd) as error:
                 failures += 1
-                self.counters.failed += 1
                 if error.code != told:
                     told = error.code
                     _log.warning(error.code, meter=self.name, what=error.what, remedy=error.remedy)
@@ -235,16 +316,20 @@ class ModbusMeter:
                 due = loop.time()  # after a stall there is no burst
             await asyncio.sleep(due - loop.time())
 
-    async def _reading(self, family: MeterFamily) -> Observation:
+    async def _reading(self, family: MeterFamily) -> MeterReading:
         registers: dict[int, int] = {}
         at_s = None
         for address, count in family.reads:
             words = await self._read(address, count)
             at_s = self._now_s() if at_s is None else at_s
             registers.update(enumerate(words, start=address))
-        return family.reading(
-            self._meter, registers, self._now_s() if at_s is None else at_s, self._lines, self._nominal_v
-        )
+        at_s = self._now_s() if at_s is None else at_s
+        try:
+            reading = family.reading(self._meter, registers, at_s, self._lines, self._nominal_v)
+        except FrameAbsurd:
+            self.counters.failed += 1
+            raise
+        return replace(reading, energy_import_wh=self.energy_import_wh)
 
     async def _read_slow(self, family: MeterFamily) -> None:
         registers: dict[int, int] = {}
@@ -254,7 +339,6 @@ class ModbusMeter:
             self.energy_import_wh = family.energy_import_wh(registers)
             hertz = family.values(family.frequency, registers)[0]
         except (MeterSilent, FrameAbsurd) as error:
-            self.counters.failed += 1
             _log.debug("meter-slow-figures", meter=self.name, what=error.what)
             return
         if min(abs(hertz - 50), abs(hertz - 60)) > 1:
@@ -262,7 +346,11 @@ class ModbusMeter:
 
     async def _read(self, address: int, count: int) -> list[int]:
         self.counters.sent += 1
-        words = await self._bus.read(self._unit, address, count)
+        try:
+            words = await self._bus.read(self._unit, address, count)
+        except MeterSilent:
+            self.counters.failed += 1
+            raise
         self.counters.received += 1
         return words
 
@@ -289,7 +377,8 @@ class ModbusMeter:
                 )
         if self._lines > family.phases:
             raise MeterMismatch(
-                f"{self.name}: {model} measures {family.phases} line, the supply has {self._lines}.",
+                f"{self.name}: {model} measures {family.phases} line{'s' if family.phases > 1 else ''}, the supply "
+                f"has {self._lines}.",
                 remedy="Install a meter that measures every line.",
             )
         if self.identified != model:
