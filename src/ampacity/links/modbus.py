@@ -88,13 +88,20 @@ class Bus:
     """
 
     def __init__(
-        self, make: Callable[[Tap], Client], *, answer_s: float, serial: SerialPort | None, unreachable: str
+        self,
+        make: Callable[[Tap], Client],
+        *,
+        answer_s: float,
+        serial: SerialPort | None,
+        unreachable: str,
+        loud_s: float = LOUD_S,
     ) -> None:
         """`unreachable`: what to do when no connection comes about."""
         self._make = make
         self._answer_s = answer_s
         self._serial = serial
         self._unreachable = unreachable
+        self._loud_s = max(loud_s, 2 * answer_s)
         self._client: Client | None = None
         self._lock = asyncio.Lock()
         self._reads: set[asyncio.Task[list[int]]] = set()
@@ -116,7 +123,9 @@ class Bus:
         return cls(make, answer_s=answer_s, serial=None, unreachable=remedy)
 
     @classmethod
-    def rtu(cls, port: SerialPort, *, answer_s: float) -> Bus:
+    def rtu(cls, port: SerialPort, *, answer_s: float, loud_s: float = LOUD_S) -> Bus:
+        """`answer_s`: the longest answering time of the meters on the line; `loud_s`: how long to wait for silence."""
+
         def make(tap: Tap) -> Client:
             return AsyncModbusSerialClient(
                 port.path,
@@ -130,7 +139,7 @@ class Bus:
             )
 
         remedy = "Check that the adapter is plugged in, that this user may open it, and that no other program has it."
-        return cls(make, answer_s=answer_s, serial=port, unreachable=remedy)
+        return cls(make, answer_s=answer_s, serial=port, unreachable=remedy, loud_s=loud_s)
 
     async def read(self, unit: int, address: int, count: int) -> list[int]:
         """Input registers.
@@ -194,7 +203,7 @@ class Bus:
     async def _silence(self) -> None:
         """Waits until nothing of an earlier request can come any more."""
         loop = asyncio.get_running_loop()
-        end_s = loop.time() + max(LOUD_S, 2 * self._answer_s)
+        end_s = loop.time() + self._loud_s
         while (wait_s := self._free_s - loop.time()) > 0:
             if loop.time() > end_s:
                 raise MeterSilent(
@@ -271,6 +280,9 @@ class ModbusMeter:
         self._lines = lines
         self._nominal_v = nominal_v
         self._now_s = now_s
+        self._frequency_wrong = False
+        self._settings: dict[int, int] = {}
+        """What the registers of the setup held when they were last read."""
         self.counters = Counters()
         self.energy_import_wh: int | None = None
         """As last read; None before the first time."""
@@ -341,8 +353,10 @@ class ModbusMeter:
         except (MeterSilent, FrameAbsurd) as error:
             _log.debug("meter-slow-figures", meter=self.name, what=error.what)
             return
-        if min(abs(hertz - 50), abs(hertz - 60)) > 1:
+        wrong = min(abs(hertz - 50), abs(hertz - 60)) > 1
+        if wrong and not self._frequency_wrong:
             _log.warning("meter-frequency", meter=self.name, hertz=hertz, remedy="Check the meter's wiring and model.")
+        self._frequency_wrong = wrong
 
     async def _read(self, address: int, count: int) -> list[int]:
         self.counters.sent += 1
@@ -402,8 +416,9 @@ class ModbusMeter:
             except MeterSilent:
                 _log.info("meter-setup-unread", meter=self.name, what=check.what)
                 continue
-            if found != check.want:
+            if found != check.want and found != self._settings.get(check.address):
                 _log.warning("meter-setup", meter=self.name, what=check.what, found=found, remedy=check.remedy)
+            self._settings[check.address] = found
 
     def _named(self, error: MeterSilent) -> MeterSilent:
         return MeterSilent(f"{self.name}: {error.what}", remedy=error.remedy)

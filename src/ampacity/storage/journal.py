@@ -127,8 +127,14 @@ class JournalWriter:
                 return False
             waiting.append(entry)
             if len(waiting) > MOST_WAITING:
-                self._dropped.append(waiting.pop(0).decision.at_s)
+                self._drop(waiting.pop(0))
         return True
+
+    def _drop(self, entry: _Entry) -> None:
+        """Gives up the oldest pass; what it left behind is still followed, so that a snapshot after the gap is true."""
+        self._dropped.append(entry.decision.at_s)
+        self._observed = self._observed.with_(entry.site, entry.seen).remembering(entry.decision.memory)
+        self._limits.update(limits_of(entry.decision, self._limits))
 
     def _write(self, waiting: list[_Entry]) -> None:
         """One transaction; what was written is removed from `waiting`, or all of it stays for the next try."""
@@ -145,7 +151,7 @@ class JournalWriter:
                             why=self._broken[:200],
                         )
                     )
-                    self._snapshot_s = -math.inf  # what was seen meanwhile is not known: start anew
+                    self._snapshot_s = -math.inf  # a replay starts anew after the gap
                 start = 0
                 for place in range(1, len(waiting) + 1):
                     if place == len(waiting) or waiting[place].site is not waiting[start].site:
