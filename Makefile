@@ -44,6 +44,9 @@ unit: $(READY)
 bench: $(READY) ## measure; figures go to bench/RESULTS.md by hand, with the machine's name
 	@$(BIN)/python bench/all.py
 
+campaign: $(READY) ## the safety properties on a thousand random sites (some ten minutes)
+	@HYPOTHESIS_PROFILE=campaign AMPACITY_EXAMPLES=1000 $(BIN)/python -m pytest tests/properties
+
 docs: $(READY) ## write the pages that are made from the catalogue
 	@$(BIN)/python docs/make_reference.py
 

@@ -137,14 +137,14 @@ def _best(claims: list[Claim], limits: list[float], fixed: dict[int, float], one
     return float(model.getSolution().col_value[target])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(_problems())
 def test_shares_are_the_lexicographic_optimum(problem: tuple[list[Claim], list[float]]) -> None:
     claims, limits = problem
     assert _amps(claims, _room(limits)) == pytest.approx(_lexicographic_optimum(claims, limits), abs=1e-3)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(_problems(), st.lists(st.floats(-30, 30), min_size=6, max_size=6))
 def test_no_place_is_filled_above_its_limit(problem: tuple[list[Claim], list[float]], taken: list[float]) -> None:
     claims, limits = problem

@@ -6,10 +6,11 @@ The plant is slow where real cars are slow, and lies nowhere; building loads ste
 from __future__ import annotations
 
 import math
+import os
 import random
 from dataclasses import dataclass
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ampacity.core.decide import decide
@@ -26,6 +27,9 @@ from ampacity.core.observations import (
 from ampacity.core.phases import Line, PhaseAmps, PhaseVolts, PhaseWatts, Supply
 from ampacity.core.site import Charger, ChargerId, Circuit, CircuitId, Meter, MeterId, PauseMode, Site
 from ampacity.sim.loads import line_phasors
+
+EXAMPLES = int(os.environ.get("AMPACITY_EXAMPLES", "0"))
+"""How many stories a property is told; 0: a few, for every day."""
 
 LINES = {
     Supply.SINGLE_PHASE: [[0]],
@@ -201,7 +205,7 @@ class Plant:
         return answers
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=EXAMPLES or 40)
 @given(sites(), st.integers(0, 2**32 - 1))
 def test_the_closed_loop_is_safe(site: Site, seed: int) -> None:
     plant = Plant(site, seed)
@@ -251,7 +255,7 @@ def _check_decision(site: Site, decision: Decision) -> None:
     assert all(command.lease_s is not None or command.limit_a == command.safe_a for command in decision.commands)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=EXAMPLES or 30)
 @given(sites(), st.integers(0, 2**32 - 1))
 def test_a_silent_meter_means_safe_current_below_it(site: Site, seed: int) -> None:
     plant = Plant(site, seed)
@@ -274,7 +278,7 @@ def test_a_silent_meter_means_safe_current_below_it(site: Site, seed: int) -> No
                 assert setpoint.limit_a <= charger.safe_a
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=EXAMPLES or 30)
 @given(sites(), st.integers(0, 2**32 - 1))
 def test_deciding_twice_is_deciding_once(site: Site, seed: int) -> None:
     """The same arguments give the same decision, to the last bit, and are left as they were."""

@@ -1,0 +1,78 @@
+"""Many OCPP chargers in one process, for the benches: python bench/fake_chargers.py PORT COUNT MODE.
+
+MODE "report": each sends MeterValues of 8 samples as fast as they are answered, for 10 s; prints how many in all.
+MODE "obey": each accepts setpoints and prints `NUMBER LIMIT TIME` for each, TIME by the machine's monotonic clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from typing import Any
+
+import uvloop
+import websockets
+
+REPORT_S = 10.0
+_SAMPLES: list[dict[str, str]] = [
+    *({"value": "15.9", "measurand": "Current.Import", "phase": f"L{n}", "unit": "A"} for n in (1, 2, 3)),
+    *({"value": "230.4", "measurand": "Voltage", "phase": f"L{n}", "unit": "V"} for n in (1, 2, 3)),
+    {"value": "10989.2", "measurand": "Power.Active.Import", "unit": "W"},
+    {"value": "123456", "measurand": "Energy.Active.Import.Register", "unit": "Wh"},
+]
+
+
+async def report(port: int, number: int) -> int:
+    async with _connection(port, number) as socket:
+        payload = {
+            "connectorId": 1,
+            "transactionId": 1,
+            "meterValue": [{"timestamp": "2026-01-01T00:00:00Z", "sampledValue": _SAMPLES}],
+        }
+        text = json.dumps(payload)
+        done, end_s = 0, time.monotonic() + REPORT_S
+        while time.monotonic() < end_s:
+            await socket.send(f'[2,"{done}","MeterValues",{text}]')
+            while not (await socket.recv()).startswith(f'[3,"{done}"'):  # type: ignore[arg-type]
+                pass
+            done += 1
+        return done
+
+
+async def obey(port: int, number: int) -> None:
+    async with _connection(port, number) as socket:
+        await socket.send('[2,"boot","BootNotification",{"chargePointVendor":"Acme","chargePointModel":"One"}]')
+        await socket.send(
+            '[2,"status","StatusNotification",{"connectorId":1,"errorCode":"NoError","status":"Charging"}]'
+        )
+        async for text in socket:
+            at_s = time.monotonic()
+            frame: list[Any] = json.loads(text)
+            if frame[0] != 2:
+                continue
+            answer: dict[str, Any] = {"status": "Accepted"}
+            if frame[2] == "GetConfiguration":
+                answer = {"configurationKey": []}
+            await socket.send(json.dumps([3, frame[1], answer]))
+            if frame[2] == "SetChargingProfile" and frame[3]["csChargingProfiles"]["stackLevel"] == 1:
+                period = frame[3]["csChargingProfiles"]["chargingSchedule"]["chargingSchedulePeriod"][0]
+                print(number, period["limit"], at_s, flush=True)
+
+
+def _connection(port: int, number: int) -> Any:
+    return websockets.connect(
+        f"ws://127.0.0.1:{port}/c{number}", subprotocols=[websockets.Subprotocol("ocpp1.6")], compression=None
+    )
+
+
+async def main(port: int, count: int, mode: str) -> None:
+    if mode == "report":
+        print(sum(await asyncio.gather(*(report(port, number) for number in range(count)))))
+    else:
+        await asyncio.gather(*(obey(port, number) for number in range(count)))
+
+
+if __name__ == "__main__":
+    uvloop.run(main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]))

@@ -1,0 +1,81 @@
+"""MeterValues of 8 samples from 200 connected chargers: decoded to reports and answered, for each second of our CPU.
+
+The chargers run in a process of their own, on the other core. python bench/ocpp_throughput.py [CHARGERS]
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+import uvloop
+
+from ampacity.core.observations import ChargerReport, Observation
+from ampacity.core.site import ChargerId
+from ampacity.devices.catalogue import charger_families
+from ampacity.links.ocpp.server import OcppServer
+from ampacity.links.ocpp.station import Endpoint
+
+FAKE = Path(__file__).with_name("fake_chargers.py")
+
+
+def endpoints(count: int) -> list[Endpoint]:
+    return [
+        Endpoint(
+            charger=ChargerId(f"c{n}"),
+            ocpp_id=f"c{n}",
+            phases=3,
+            volts=230.0,
+            safe_a=0.0,
+            password=None,
+            family=None,
+        )
+        for n in range(count)
+    ]
+
+
+def server_of(count: int) -> OcppServer:
+    return OcppServer(
+        endpoints(count),
+        charger_families(),
+        listen="127.0.0.1",
+        port=0,
+        tls=None,
+        adopt=None,
+        now_s=time.monotonic,
+        wall=lambda: datetime.now(UTC),
+        first_transaction=1,
+    )
+
+
+async def main(count: int) -> None:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
+    reports = 0
+
+    def put(one: Observation) -> None:
+        nonlocal reports
+        if isinstance(one, ChargerReport) and one.currents is not None:
+            reports += 1
+
+    server = server_of(count)
+    task = asyncio.create_task(server.run(put))
+    await server.listening.wait()
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, str(FAKE), str(server.port), str(count), "report", stdout=asyncio.subprocess.PIPE
+    )
+    while len(server.stations) < count:
+        await asyncio.sleep(0.05)
+    begin_s, cpu_s, first = time.monotonic(), time.process_time(), reports
+    await asyncio.sleep(6.0)
+    wall_s, used_s, done = time.monotonic() - begin_s, time.process_time() - cpu_s, reports - first
+    await child.communicate()
+    task.cancel()
+    print(f"{count} chargers: {done / wall_s:,.0f} reports/s, {done / used_s:,.0f} for each second of our CPU")
+
+
+if __name__ == "__main__":
+    uvloop.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 200))
