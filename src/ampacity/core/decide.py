@@ -56,7 +56,7 @@ def decide(site: Site, observed: Observed, now_s: float) -> Decision:
     commands, after = _commands(site, plan, now_s)
     remembered = Memory(
         start_s=start_s,
-        chargers={charger.id: after[number] for number, charger in enumerate(site.chargers)},
+        chargers=dict(zip(site.index_of_charger, after, strict=True)),
         circuits={
             circuit.id: one
             for circuit, one in zip(
@@ -192,8 +192,17 @@ def _commands(site: Site, plan: Plan, now_s: float) -> tuple[tuple[Command, ...]
     down, up, renewals = [], [], []
     after = []
     for car in plan.cars:
-        memory = car.memory
-        changed = memory.limit_a is None or abs(memory.limit_a - car.limit_a) > 1e-9
+        memory, limit = car.memory, car.limit_a
+        if (
+            memory.limit_a == limit
+            and memory.answered
+            and 0 <= now_s - memory.renewed_s < 0.5 * car.charger.lease_s
+            and (limit > 0.0) == (memory.charging_s is not None)
+            and (limit > 0.0 or (memory.waiting_s is not None) == (car.want is Want.CURRENT))
+        ):
+            after.append(memory)
+            continue  # most chargers in most passes
+        changed = memory.limit_a is None or abs(memory.limit_a - limit) > 1e-9
         if car.movable and (changed or _is_due(car.charger, memory, now_s)):
             command = Command(
                 charger=car.charger.id,

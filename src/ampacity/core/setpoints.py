@@ -117,19 +117,9 @@ def _car(site: Site, number: int, seen: ChargerSeen, memory: ChargerMemory, now_
         cap = charger.min_a
     elif 0.0 < memory.cap_a < cap:
         cap = max(charger.min_a, on_step_a(memory.cap_a, charger.step_a))
-    car = Car(
-        number=number,
-        charger=charger,
-        memory=memory,
-        limit_a=memory.ceiling_a,
-        way=way,
-        pulls=site.topology.pulls[way],
-        floor_a=charger.min_a,
-        cap_a=cap,
-        rank=charger.rank if seen.rank is None else seen.rank,
-        want=want,
-        movable=False,
-    )
+    rank = charger.rank if seen.rank is None else seen.rank
+    pulls = site.topology.pulls[way]
+    car = Car(number, charger, memory, memory.ceiling_a, way, pulls, charger.min_a, cap, rank, want, False)
     early = memory.limit_a is None and _is_early(seen, memory, now_s)
     if memory.online_s is None:
         car.reason = _OFFLINE
@@ -202,8 +192,8 @@ def _cut_room(
     for place, (re, im, _) in enumerate(building):
         room.re[place] += re
         room.im[place] += im
-    for number, circuit in enumerate(site.circuits):
-        for line, limit in enumerate(circuit.limit_a):
+    for number, limits in enumerate(site.limits_a):
+        for line, limit in enumerate(limits):
             room.limit[number * site.topology.lines + line] = math.inf if blind[number] else limit
     return room
 
@@ -329,7 +319,7 @@ def _buildings(
     below = [(0.0, 0.0)] * site.topology.places
     for number in site.topology.upwards:
         circuit, memory = site.circuits[number], circuits[number]
-        limits = circuit.limit_a
+        limits = site.limits_a[number]
         known = bool(memory.places) and not blind[number]
         for line in range(lines):
             at = number * lines + line
@@ -360,7 +350,7 @@ def _late_peaks(site: Site, circuits: Sequence[CircuitMemory], blind: Sequence[B
         if blind[number]:
             continue
         for line, place in enumerate(memory.places):
-            limit = site.circuits[number].limit_a[line]
+            limit = site.limits_a[number][line]
             if place.high_limit_a == limit:
                 now_a = limit - headroom_a(place.high_re, place.high_im, limit)
             else:
@@ -542,7 +532,8 @@ def _explain(site: Site, cars: list[Car], up: Room, late: Sequence[float]) -> No
     for place, amps in enumerate(late):
         plain.re[place] -= amps
     reaches: dict[int, tuple[float, int | None, float, int | None]] = {}
-    causes: dict[tuple[Rule, int], Cause] = {}
+    full_at: dict[int, Cause] = {}
+    wait_at: dict[int, Cause] = {}
     for car in cars:
         if car.reason is not None or car.limit_a >= car.charger.max_a - 1e-6:
             continue
@@ -557,15 +548,18 @@ def _explain(site: Site, cars: list[Car], up: Room, late: Sequence[float]) -> No
             continue
         wanted = car.floor_a - _reserved_a(car) if car.limit_a == 0 else max(RAISE_A, car.charger.step_a)
         if room_now < wanted and full is not None:
-            key = (Rule.TURN if car.place is not None else Rule.CIRCUIT_FULL, full)
+            if car.place is not None:
+                car.reason = _at(site, Rule.TURN, full)
+                continue
+            if full not in full_at:
+                full_at[full] = _at(site, Rule.CIRCUIT_FULL, full)
+            car.reason = full_at[full]
         elif lasting < wanted and bounded is not None:
-            key = (Rule.PATIENCE, bounded)
+            if bounded not in wait_at:
+                wait_at[bounded] = _at(site, Rule.PATIENCE, bounded)
+            car.reason = wait_at[bounded]
         else:
             car.reason = _PACING
-            continue
-        if (cause := causes.get(key)) is None:
-            cause = causes[key] = _at(site, *key)
-        car.reason = cause
 
 
 def _at(site: Site, rule: Rule, place: int) -> Cause:

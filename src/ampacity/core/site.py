@@ -145,6 +145,8 @@ class Site:
     topology: Topology = field(init=False, repr=False, compare=False)
     top_a: tuple[float, ...] = field(init=False, repr=False, compare=False)
     """The largest setpoint of each charger: its maximum, on its step."""
+    limits_a: tuple[tuple[float, ...], ...] = field(init=False, repr=False, compare=False)
+    """Each circuit's limit by line."""
 
     def __post_init__(self) -> None:
         for kind, ids in (
@@ -166,6 +168,7 @@ class Site:
         _check_circuits(self)
         _check_chargers(self)
         object.__setattr__(self, "top_a", tuple(on_step_a(c.max_a, c.step_a) for c in self.chargers))
+        object.__setattr__(self, "limits_a", tuple(c.limit_a.values for c in self.circuits))
         parents = [-1 if c.parent is None else self.index_of_circuit[c.parent] for c in self.circuits]
         chargers = [(self.index_of_circuit[c.circuit], c.wiring, c.phases) for c in self.chargers]
         object.__setattr__(self, "topology", topology_of(self.supply, parents, chargers))
