@@ -36,6 +36,16 @@ class Quantity:
 
 
 @dataclass(frozen=True, slots=True)
+class SerialDefaults:
+    """How the meter leaves the factory. 8 data bits."""
+
+    baud: int
+    parity: str
+    """N, E or O."""
+    stop_bits: int
+
+
+@dataclass(frozen=True, slots=True)
 class SetupCheck:
     """A setting of the meter that must be right."""
 
@@ -77,9 +87,8 @@ class MeterFamily:
     """Blocks (address, count) for control, read every period."""
     slow_reads: tuple[tuple[int, int], ...]
     """Blocks for figures that change slowly."""
-    baud: int
-    parity: str
-    stop_bits: int
+    serial: SerialDefaults | None
+    """None: it has no serial line."""
     identify_address: int
     identify_values: dict[int, str]
     """Identification register, read alone -> model."""
@@ -159,7 +168,7 @@ class MeterFamily:
 def family_of(document: Mapping[str, Any]) -> MeterFamily:
     """A family from its TOML document; KeyError, TypeError or ValueError where the document is not complete."""
     identify, quantities = document["identify"], document["registers"]
-    serial = document["serial"]
+    serial = document.get("serial")
     return MeterFamily(
         id=document["id"],
         maker=document["maker"],
@@ -171,9 +180,7 @@ def family_of(document: Mapping[str, Any]) -> MeterFamily:
         overflow=document["overflow"],
         reads=_blocks(document["reads"]),
         slow_reads=_blocks(document["slow_reads"]),
-        baud=serial["baud"],
-        parity=serial["parity"],
-        stop_bits=serial["stop_bits"],
+        serial=None if serial is None else SerialDefaults(**serial),
         identify_address=identify["address"],
         identify_values={int(code): model for code, model in identify["values"].items()},
         identify_reject={int(code): why for code, why in identify.get("reject", {}).items()},
