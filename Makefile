@@ -48,10 +48,10 @@ campaign: $(READY) ## the safety properties on a thousand random sites (some ten
 	@HYPOTHESIS_PROFILE=campaign AMPACITY_EXAMPLES=1000 $(BIN)/python -m pytest tests/properties
 
 docs: $(READY) ## write the pages that are made from the catalogue
-	@$(BIN)/python docs/make_reference.py
+	@$(BIN)/python -m ampacity.devices.reference > docs/reference/meters.md
 
 picture: $(READY) ## take the README's picture of the demo anew
-	@$(BIN)/ampacity demo --seconds 240 --save-picture docs/pictures/demo.svg
+	@$(BIN)/python docs/pictures/make_demo_picture.py
 
 lock: ## pin the newest versions that pyproject.toml allows
 	@$(BIN)/pip install --quiet pip-tools

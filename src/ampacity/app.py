@@ -184,10 +184,10 @@ class App:
         )
 
     def _bus(self, connection: MeterConnection, answer_s: float) -> Bus:
-        """One for each serial line; one for each meter over TCP."""
+        """One for each serial line, and one for each address: many gateways allow a single connection."""
         if connection.host is not None:
-            key: object = connection.meter
-            bus = Bus.tcp(connection.host, connection.port, answer_s=answer_s)
+            key: object = (connection.host, connection.port)
+            bus = self._buses.get(key) or Bus.tcp(connection.host, connection.port, answer_s=answer_s)
         else:
             key = str(connection.serial)
             port = SerialPort(str(connection.serial), connection.baud, connection.parity, connection.stop_bits)
