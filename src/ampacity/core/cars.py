@@ -10,6 +10,9 @@ from ampacity.core.site import Charger
 FOLLOW_S = 6.0
 """IEC 61851-1: a car follows a lower limit within 5 s; one more for the message."""
 
+RAMP_S = 15.0
+"""So long after a raise nobody knows, without a report, whether the car has followed."""
+
 STALE_S = 150.0
 """A draw measured longer ago says nothing."""
 
@@ -72,6 +75,18 @@ def updated(
     return memory._replace(
         news=seen.news, ceiling_a=_ceiling_a(charger, seen, memory, now_s, start_s), due_s=due_s + 1e-3
     )
+
+
+def sure_a(memory: ChargerMemory, now_s: float) -> float:
+    """How much of its setpoint a car may be reckoned to draw, when some of it is taken away.
+
+    All of it, but for a raise that no report has confirmed yet: there, what it drew before.
+    """
+    limit = memory.limit_a
+    if limit is None:
+        return memory.draw_a
+    ramping = memory.draw_s is not None and memory.draw_s < memory.sent_s + FOLLOW_S and now_s < memory.sent_s + RAMP_S
+    return min(limit, memory.draw_low_a) if ramping and memory.draw_s is not None else limit
 
 
 def _with_link(

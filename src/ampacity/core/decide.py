@@ -13,7 +13,7 @@ from ampacity.core.building import (
     is_fresh,
     sampled,
 )
-from ampacity.core.cars import DRAWING_A, FOLLOW_S, STALE_S, updated
+from ampacity.core.cars import DRAWING_A, FOLLOW_S, STALE_S, sure_a, updated
 from ampacity.core.decision import Blindness, CircuitView, Command, Decision, Setpoint
 from ampacity.core.memory import ChargerMemory, CircuitMemory, Memory, PlaceMemory, Want
 from ampacity.core.observations import ChargerSeen, Observed
@@ -280,9 +280,9 @@ def _circuits_after(
         before = chargers[car.number]
         if before.limit_a is None or abs(before.limit_a - car.limit_a) <= 1e-9:
             continue
-        drawn = min(before.draw_a, before.limit_a) if before.draw_s is not None else before.limit_a
-        if before.draw_s is not None and before.draw_s < before.sent_s + FOLLOW_S:
-            drawn = before.limit_a
+        drawn = sure_a(before, now_s)
+        if before.draw_s is not None and before.draw_s >= before.sent_s + FOLLOW_S:
+            drawn = min(before.draw_a, before.limit_a)
         for place, re, im in car.pulls:
             circuit = place // site.topology.lines
             if car.limit_a > before.limit_a:

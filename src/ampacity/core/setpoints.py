@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ampacity.core.allocate import Claim, Room, share
 from ampacity.core.breaker import trip_time_s
 from ampacity.core.building import GOOD_SAMPLES, headroom_a
-from ampacity.core.cars import DRAWING_A, FIRST_REPORT_S, SPARE_A
+from ampacity.core.cars import DRAWING_A, FIRST_REPORT_S, SPARE_A, sure_a
 from ampacity.core.decision import Blindness, Cause, Place, Rule
 from ampacity.core.memory import ChargerMemory, CircuitMemory, Want
 from ampacity.core.observations import ChargerSeen, ChargerState
@@ -97,7 +97,7 @@ def planned(
     cars = [_car(site, number, seen[number], memory, now_s) for number, memory in enumerate(chargers)]
     _hold_back_blind(site, cars, blind)
     down = _cut_room(site, cars, circuits, blind)
-    held = _cut(site, cars, down)
+    held = _cut(site, cars, down, now_s)
     over = _pause(site, cars, down, held, circuits, now_s)
     up = _raise_room(site, cars, circuits, blind)
     late = _late_peaks(site, circuits, blind)
@@ -198,7 +198,7 @@ def _cut_room(
     return room
 
 
-def _cut(site: Site, cars: list[Car], room: Room) -> list[int]:
+def _cut(site: Site, cars: list[Car], room: Room, now_s: float) -> list[int]:
     """Lowers setpoints until no place is above its limit. Returns the places where minimums alone are too much."""
     held: list[int] = []
     while True:
@@ -209,10 +209,12 @@ def _cut(site: Site, cars: list[Car], room: Room) -> list[int]:
         if not lowest:
             held.append(worst)
             continue
-        car = max(lowest, key=_first_to_cut)
+        car = max(lowest, key=lambda one: _first_to_cut(one, now_s))
         pull = next(math.hypot(re, im) for place, re, im in car.pulls if place == worst)
-        target = on_step_a(car.limit_a - (excess + SLACK_A) / pull, car.charger.step_a)
-        _lower(car, max(car.floor_a, target), room)
+        # A raise that the car may not have followed yet is taken back, and does not count as relief.
+        sure = min(car.limit_a, sure_a(car.memory, now_s))
+        target = on_step_a(sure - (excess + SLACK_A) / pull, car.charger.step_a)
+        _lower(car, max(car.floor_a, target), room, sure)
         car.reason = _at(site, Rule.CIRCUIT_FULL, worst)
 
 
@@ -230,11 +232,11 @@ def _loads(car: Car, place: int) -> bool:
     return any(pull[0] == place for pull in car.pulls)
 
 
-def _first_to_cut(car: Car) -> tuple[bool, bool, int, float, int]:
+def _first_to_cut(car: Car, now_s: float) -> tuple[bool, bool, int, float, int]:
     """What is not used goes first; then those that surely help, the lowest rank, the highest current."""
     unused = car.limit_a - car.memory.draw_a > SPARE_A and car.memory.draw_s is not None
     return (
-        unused and car.memory.draw_s is not None and car.memory.draw_s > car.memory.sent_s,
+        unused or sure_a(car.memory, now_s) < car.limit_a,
         car.charger.wiring is not None,
         car.rank,
         car.limit_a / car.charger.weight,
@@ -242,8 +244,9 @@ def _first_to_cut(car: Car) -> tuple[bool, bool, int, float, int]:
     )
 
 
-def _lower(car: Car, limit_a: float, room: Room) -> None:
-    room.add(car.pulls, limit_a - car.limit_a)
+def _lower(car: Car, limit_a: float, room: Room, counts_a: float | None = None) -> None:
+    """`counts_a`: what of its setpoint counts in the room; None: all."""
+    room.add(car.pulls, min(0.0, limit_a - (car.limit_a if counts_a is None else counts_a)))
     car.limit_a = limit_a
 
 
