@@ -86,7 +86,8 @@ def sampled(
     )
     changed_s = memory.changed_s if same else at_s
     period_s = _period_s(memory, gap_s)
-    frozen = same and abs(cars.moved_a) > MOVED_A and at_s > cars.moved_s + 2 * (period_s or 1.0) + 1.0
+    moved = abs(cars.moved_a) > MOVED_A and at_s > cars.moved_s + 2 * (period_s or 1.0) + 1.0
+    frozen = same and (memory.frozen or moved)
     patience_s = max(memory.patience_s, PATIENCE_S)
     window_s = max(patience_s, 1.2 * min(cars.oldest_report_s, PATIENCE_MOST_S))
     places = tuple(
