@@ -53,9 +53,8 @@ def main() -> None:
         summary = simulate(one, Path(folder) / "trace.csv")
         taken_s = time.perf_counter() - begin_s
     seconds = summary["seconds"]
-    print(
-        f"{seconds} s in {taken_s:.1f} s: {seconds / taken_s:,.0f} x real time, {1e6 * taken_s / seconds:.0f} us a second"
-    )
+    rate = seconds / taken_s
+    print(f"{seconds} s in {taken_s:.1f} s: {rate:,.0f} x real time, {1e6 / rate:.0f} us a second")
     print({key: summary[key] for key in ("trips", "energy_wh", "headroom_used", "stops", "commands")})
 
 
