@@ -19,6 +19,7 @@ import pytest
 import websockets
 from hypothesis import given
 from hypothesis import strategies as st
+from ocpp.exceptions import PropertyConstraintViolationError
 from ocpp.routing import on
 from ocpp.v16 import ChargePoint, call, call_result
 from ocpp.v16.enums import (
@@ -111,8 +112,9 @@ async def serving(*endpoints: Endpoint, **options: Any) -> AsyncIterator[tuple[O
 class Charger(ChargePoint):  # type: ignore[misc]
     """The judge's charger: accepts what a charger accepts, and keeps the profiles it was sent."""
 
-    def __init__(self, *args: Any, refuse_connector_0: bool = False) -> None:
+    def __init__(self, *args: Any, refuse_connector_0: bool = False, by_error: bool = False) -> None:
         super().__init__(*args)
+        self._by_error = by_error
         self.profiles: list[dict[str, Any]] = []
         self.settings: dict[str, str] = {}
         self.got_profile = asyncio.Event()
@@ -121,6 +123,8 @@ class Charger(ChargePoint):  # type: ignore[misc]
     @on("SetChargingProfile")  # type: ignore[untyped-decorator]
     def on_profile(self, connector_id: int, cs_charging_profiles: dict[str, Any]) -> Any:
         if self._refuse_connector_0 and connector_id == 0:
+            if self._by_error:
+                raise PropertyConstraintViolationError("connector 0")
             return call_result.SetChargingProfile(status=ChargingProfileStatus.rejected)
         self.profiles.append({"connector": connector_id, **cs_charging_profiles})
         self.got_profile.set()
@@ -214,8 +218,10 @@ async def test_a_setpoint_is_a_lease_of_two_periods() -> None:
         assert [(p["start_period"], float(p["limit"])) for p in periods] == [(0, 13.3), (180, 6.0)]
 
 
-async def test_a_charger_that_refuses_connector_0_is_asked_on_connector_1() -> None:
-    async with serving(endpoint()) as (server, seen), connected(server, refuse_connector_0=True) as charger:
+@pytest.mark.parametrize("by_error", [False, True])
+async def test_a_charger_that_refuses_connector_0_is_asked_on_connector_1(by_error: bool) -> None:
+    refusing: dict[str, Any] = {"refuse_connector_0": True, "by_error": by_error}
+    async with serving(endpoint()) as (server, seen), connected(server, **refusing) as charger:
         await boot(charger)
         server.apply(COMMAND, seen.put)
         answer = await seen.until(lambda one: isinstance(one, SetpointAnswer))

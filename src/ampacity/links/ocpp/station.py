@@ -69,6 +69,10 @@ class NoAnswer(Exception):
     """A request was not answered in time, or answered with an error; the text says which."""
 
 
+class Refused(NoAnswer):
+    """A request was answered with an error."""
+
+
 class Station:
     """A connection of one charger. `receive` and `apply` are called on the event loop and never block."""
 
@@ -119,7 +123,7 @@ class Station:
                     future.set_result(payload)
             case framing.Refusal(message_id, code, description):
                 if (future := self._waiting.pop(message_id, None)) is not None and not future.done():
-                    future.set_exception(NoAnswer(f"{code} {description}".strip()))
+                    future.set_exception(Refused(f"{code} {description}".strip()))
             case framing.Malformed(message_id, what):
                 self._complain("ocpp-malformed", what)
                 if message_id is not None:
@@ -363,13 +367,13 @@ class Station:
 
     async def _set_profile(self, command: Command) -> str:
         """In the form that the charger takes; forms that it refuses are left for the next one, for good."""
-        status = await self._status_of(profiles.operating(command, self._form, self.family, self._charger_now()))
-        if status != "Rejected":
+        status = await self._try_profile(command, self._form)
+        if status in ("Accepted", ""):
             return status
         for form in _other_forms(self._form):
             if self._command is not None:
                 return status  # something newer waits
-            status = await self._status_of(profiles.operating(command, form, self.family, self._charger_now()))
+            status = await self._try_profile(command, form)
             if status == "Accepted":
                 self._form = form
                 _log.info(
@@ -381,6 +385,13 @@ class Station:
                 )
                 return status
         return status
+
+    async def _try_profile(self, command: Command, form: profiles.Form) -> str:
+        """What the charger says to one form; an error is as much a refusal as `Rejected` is."""
+        try:
+            return await self._status_of(profiles.operating(command, form, self.family, self._charger_now()))
+        except Refused as error:
+            return str(error)
 
     async def park(self, safe_a: float) -> bool:
         """Leaves the charger at its safe current for good. Returns whether it agreed."""
