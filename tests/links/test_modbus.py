@@ -135,6 +135,35 @@ async def test_nobody_at_the_address_is_said_with_name_and_address() -> None:
         await readings(meter(bus), 1)
 
 
+async def test_a_device_that_has_only_holding_registers_is_read_as_well() -> None:
+    words = {a + n: w for a, block in blocks_of(EM3XX, 341).items() for n, w in enumerate(block)}
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                number, _, _, unit, function, address, count = struct.unpack(">HHHBBHH", await reader.readexactly(12))
+                body = bytes([function | 0x80, 1])
+                if function == 3:
+                    values = [words.get(address + n, 0) for n in range(count)]
+                    body = struct.pack(f">BB{count}H", function, 2 * count, *values)
+                writer.write(struct.pack(">HHHB", number, 0, len(body) + 1, unit) + body)
+        writer.close()
+        await writer.wait_closed()
+        gone.set()
+
+    gone = asyncio.Event()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    bus = Bus.tcp("127.0.0.1", server.sockets[0].getsockname()[1], answer_s=2.0)
+    got = await readings(meter(bus), 2)
+    await bus.close()
+    async with asyncio.timeout(5):
+        await gone.wait()
+    server.close()
+    assert got[0].powers is not None
+    assert got[0].powers.values == pytest.approx(EM3XX.samples[0].powers)
+
+
 # --- RTU -------------------------------------------------------------------------------------------------------------
 
 

@@ -28,7 +28,9 @@ SILENT_AFTER = 5
 LOUD_S = 5.0
 """A serial line that was not silent once in this time is not ours alone, or disturbed."""
 
-_FUNCTION = 4  # read input registers
+_INPUT, _HOLDING = 4, 3
+"""Function codes of reading registers."""
+_ILLEGAL_FUNCTION = 1
 _BEHIND_GATEWAY = (ExcCodes.GATEWAY_PATH_UNAVIABLE, ExcCodes.GATEWAY_NO_RESPONSE)
 
 _log = structlog.get_logger("ampacity.meter")
@@ -110,6 +112,8 @@ class Bus:
         """A late answer may still come."""
         self._free_s = 0.0
         """From then on the line may be used, on the event loop's clock. It moves on with every byte received."""
+        self._holding: set[int] = set()
+        """Units that answer to reading holding registers, and not input registers."""
         self._misses = 0
 
     @classmethod
@@ -163,6 +167,10 @@ class Bus:
             client = await self._connected()
             await self._silence()
             answer = await self._ask(client, unit, address, count)
+            if isinstance(answer, ExceptionResponse) and answer.exception_code == _ILLEGAL_FUNCTION:
+                # Some devices and gateways have their figures in holding registers alone.
+                self._holding ^= {unit}
+                answer = await self._ask(client, unit, address, count)
         if isinstance(answer, ExceptionResponse):
             raise _refusal(unit, address, count, answer.exception_code)
         return list(answer.registers)
@@ -217,9 +225,11 @@ class Bus:
         """One request and its answer, which has the registers asked for or is an exception response."""
         self._asking, good = True, False
         try:
-            answer: ModbusPDU = await client.read_input_registers(address, count=count, device_id=unit)
+            holding = unit in self._holding
+            ask = client.read_holding_registers if holding else client.read_input_registers
+            answer: ModbusPDU = await ask(address, count=count, device_id=unit)
             good = isinstance(answer, ExceptionResponse) or (
-                answer.function_code == _FUNCTION and len(answer.registers) == count
+                answer.function_code == (_HOLDING if holding else _INPUT) and len(answer.registers) == count
             )
         except (ConnectionException, OSError) as error:
             self._drop()
