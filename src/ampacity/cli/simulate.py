@@ -12,25 +12,43 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from ampacity.cli.out import FAILED, print_json, stderr, stdout
+from ampacity.cli.out import INTERRUPTED, fail, print_json, stderr, stdout
+from ampacity.config.site_toml import load
+from ampacity.config.steered import effective
+from ampacity.core.errors import AmpacityError
 
 SHOWN = {
-    "trips": "trips",
-    "budget_worst": "budget used",
-    "over_s": "s over",
-    "over_as": "A·s over",
-    "energy_wh": "delivered",
-    "energy_optimum_wh": "optimum",
-    "headroom_used": "used",
-    "stops": "stops",
-    "commands": "commands",
-    "renewals": "renewals",
+    "trips": "Breaker trips",
+    "budget_worst": "Worst share of the trip budget used",
+    "over_s": "Seconds above the limit",
+    "over_as": "Ampere-seconds above the limit",
+    "over_unavoidable_as": "  of these, unavoidable",
+    "energy_wh": "Energy delivered",
+    "energy_optimum_wh": "Energy of the clairvoyant optimum",
+    "headroom_used": "Share of the optimum delivered",
+    "stops": "Stops of charging cars",
+    "paused_s": "Time that cars waited",
+    "commands": "Changes sent to chargers",
+    "renewals": "Renewals sent to chargers",
 }
+WHOLE = {
+    "least_to_best": "Least served to best served",
+    "least_to_best_alike": "  among cars on the same lines",
+}
+
+
+class SimulationFailed(AmpacityError):
+    """The process that simulates ended without a result."""
+
+    code = "simulation-failed"
+    remedy = "Read the messages above; with a very long trace, try a shorter one."
 
 
 def simulate(
     site: Annotated[Path, typer.Argument(help="What is installed.", metavar="SITE.TOML")],
-    building: Annotated[Path, typer.Option(help="CSV of the building: time_s,l1_a,l2_a,l3_a; plain or gzip.")],
+    building: Annotated[
+        Path, typer.Option(help="CSV of the building: time_s,l1_a,l2_a,l3_a, as many as it has lines; plain or gzip.")
+    ],
     sessions: Annotated[
         Path, typer.Option(help="CSV: session_id,charger,arrival_s,departure_s,energy_wh,max_a,lines.")
     ],
@@ -44,46 +62,70 @@ def simulate(
 
     Example: ampacity simulate site.toml --building day.csv.gz --sessions cars.csv --lag 4 --out result
     """
-    command = [sys.executable, "-m", "ampacity.sim.command", str(site), str(building), str(sessions), str(out)]
-    command += [str(lag), str(report_every), str(seed)]
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeRemainingColumn(),
-        console=stderr,
-        transient=True,
-        disable=not stderr.is_terminal,
-    ) as progress:
-        bar = progress.add_task("simulating", total=1.0)
-        # NumPy, the solver and the plots stay out of this process.
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
-            for line in child.stdout or ():
-                word, _, rest = line.partition(" ")
-                if word == "progress":
-                    progress.update(bar, completed=float(rest))
-                elif word == "stage":
-                    progress.update(bar, description=rest.strip())
-            code = child.wait()
-    if code != 0:
-        raise typer.Exit(FAILED)
-    _show(out, as_json=as_json)
-
-
-def _show(out: Path, *, as_json: bool) -> None:
+    try:
+        effective(load(site))
+        _run([str(one) for one in (site, building, sessions, out, lag, report_every, seed)])
+    except AmpacityError as error:
+        fail(error, as_json=as_json)
     summary: dict[str, Any] = json.loads((out / "summary.json").read_text(encoding="utf-8"))
     if as_json:
         print_json(summary)
-        return
-    table = Table(title=f"{summary['site']}, {summary['seconds'] / 3600:.1f} h, {summary['sessions']} sessions")
-    for heading in ("circuit", *SHOWN.values()):
-        table.add_column(heading, justify="right")
-    for name, circuit in summary["circuits"].items():
-        table.add_row(name, *(_shown(key, circuit[key]) for key in SHOWN))
-    stdout.print(table)
-    ratio = summary["least_to_best"]
-    stdout.print(f"Least to best served: {'no two cars to compare' if ratio is None else ratio}")
-    stdout.print(f"Written to {out}: summary.json, trace.csv, trace.png")
+    else:
+        stdout.print(_table(summary))
+        stdout.print(f"Written to {out}: summary.json, trace.csv, trace.png", soft_wrap=True)
+
+
+def _run(arguments: list[str]) -> None:
+    """In a process of its own: NumPy, the solver and the plots stay out of this one.
+
+    Raises:
+        AmpacityError: what the process says is wrong, under its code.
+    """
+    failed: AmpacityError | None = None
+    with (
+        Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeRemainingColumn(),
+            console=stderr,
+            transient=True,
+            disable=not stderr.is_terminal,
+        ) as progress,
+        subprocess.Popen(
+            [sys.executable, "-m", "ampacity.sim.command", *arguments], stdout=subprocess.PIPE, text=True
+        ) as child,
+    ):
+        bar = progress.add_task("simulating", total=1.0)
+        for line in child.stdout or ():
+            word, _, rest = line.strip().partition(" ")
+            if word == "progress":
+                progress.update(bar, completed=float(rest))
+            elif word == "stage":
+                progress.update(bar, description=rest)
+            elif word == "error":
+                told = json.loads(rest)
+                failed = SimulationFailed(told["what"], remedy=told["remedy"])
+                failed.code = told["error"]
+        code = child.wait()
+    if code == INTERRUPTED:
+        raise KeyboardInterrupt
+    if code != 0:
+        raise failed or SimulationFailed(f"The simulation ended with exit code {code}.")
+
+
+def _table(summary: dict[str, Any]) -> Table:
+    title = f"{summary['site']}: {summary['seconds'] / 3600:.1f} h, {summary['sessions']} sessions"
+    table = Table(title=title, title_justify="left")
+    circuits: dict[str, dict[str, Any]] = summary["circuits"]
+    table.add_column("")
+    for name in circuits:
+        table.add_column(name, justify="right")
+    for key, words in SHOWN.items():
+        table.add_row(words, *(_shown(key, circuit[key]) for circuit in circuits.values()))
+    for key, words in WHOLE.items():
+        table.add_row(words, _shown(key, summary[key]))
+    return table
 
 
 def _shown(key: str, value: Any) -> str:
@@ -91,4 +133,6 @@ def _shown(key: str, value: Any) -> str:
         return "-"
     if key.endswith("_wh"):
         return f"{value / 1000:.1f} kWh"
+    if key == "paused_s":
+        return f"{value / 60:.0f} min"
     return f"{value:.1%}" if key in ("headroom_used", "budget_worst") else f"{value:g}"

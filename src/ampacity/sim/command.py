@@ -1,10 +1,12 @@
 """One simulation as a process: python -m ampacity.sim.command SITE BUILDING SESSIONS OUT LAG REPORT_EVERY SEED.
 
-Tells its progress on standard output, for the command line that started it.
+Speaks to the command line that started it on standard output, a line each: `progress 0.25`, `stage drawing`, and before
+it ends with exit code 1, `error {"error": code, "what": ..., "remedy": ...}`.
 """
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -13,38 +15,65 @@ from ampacity.config.site_toml import load
 from ampacity.config.steered import effective
 from ampacity.core.errors import AmpacityError
 from ampacity.sim.simulate import Story, simulate, write_summary
-from ampacity.sim.tables import TableError, read_building, read_sessions
+from ampacity.sim.tables import read_building, read_sessions
+
+OK, FAILED, INTERRUPTED = 0, 1, 130
+
+
+class OutNotWritable(AmpacityError):
+    """The results can't be written."""
+
+    code = "out-not-writable"
+    remedy = "Choose another folder, or make room."
 
 
 def main(arguments: list[str]) -> int:
-    """Exit code 0, or 1 after saying on standard error what is wrong."""
-    site_file, building_file, sessions_file, out = (Path(one) for one in arguments[:4])
+    """Exit code 0, or 1 after an `error` line."""
+    site, building, sessions, out = (Path(one) for one in arguments[:4])
     lag_s, report_every_s, seed = (int(one) for one in arguments[4:])
-    errors: list[str] = []
     try:
-        site = effective(load(site_file))
-        building = read_building(building_file, len(site.supply.lines))
-        sessions = read_sessions(sessions_file, {str(c.id): c.phases for c in site.chargers})
-        out.mkdir(parents=True, exist_ok=True)
-    except (AmpacityError, TableError) as error:
-        errors.append(str(error))
-    except OSError as error:
-        errors.append(f"{out} can't be written ({error.strerror}). Choose another folder.")
-    if errors:
-        sys.stderr.write("".join(f"error {line}\n" for text in errors for line in text.splitlines()))
-        return 1
-    story = Story(
-        site=site, building=building, sessions=sessions, lag_s=lag_s, report_every_s=report_every_s, seed=seed
+        story = _story(site, building, sessions, lag_s, report_every_s, seed)
+        _run(story, out)
+    except AmpacityError as error:
+        _say(f"error {json.dumps({'error': error.code, 'what': error.what, 'remedy': error.remedy})}")
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return OK
+
+
+def _story(site_file: Path, building: Path, sessions: Path, lag_s: int, report_every_s: int, seed: int) -> Story:
+    site = effective(load(site_file))
+    return Story(
+        site=site,
+        building=read_building(building, len(site.supply.lines)),
+        sessions=read_sessions(sessions, {charger.id: charger.phases for charger in site.chargers}),
+        lag_s=lag_s,
+        report_every_s=report_every_s,
+        seed=seed,
     )
-    summary = simulate(story, out / "trace.csv", progress=_tell)
-    write_summary(out / "summary.json", summary)
-    sys.stdout.write("stage drawing\n")
-    sys.stdout.flush()
-    return subprocess.run([sys.executable, "-m", "ampacity.sim.picture", str(out)], check=False).returncode
+
+
+def _run(story: Story, out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        summary = simulate(story, out / "trace.csv", progress=_tell)
+        write_summary(out / "summary.json", summary)
+    except OSError as error:
+        raise OutNotWritable(f"{out} can't be written ({error.strerror}).") from error
+    _say("stage drawing")
+    drawn = subprocess.run([sys.executable, "-m", "ampacity.sim.picture", str(out)], check=False, capture_output=True)
+    if drawn.returncode != 0:
+        last = drawn.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        raise OutNotWritable(f"{out / 'trace.png'} could not be drawn ({last}).")
 
 
 def _tell(done: int, of: int) -> None:
-    sys.stdout.write(f"progress {done / of:.4f}\n")
+    _say(f"progress {done / of:.4f}")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
 

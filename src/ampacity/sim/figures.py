@@ -1,20 +1,25 @@
-"""What a run is judged by. Definitions are in docs/reference/simulate.md."""
+"""What a run is judged by. The definitions are in docs/reference/simulate.md."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from operator import sub
 from typing import Any
 
 from ampacity.core.decision import Command
-from ampacity.core.site import Site
+from ampacity.core.site import CircuitId, Site
 from ampacity.sim.breaker import Breaker
-from ampacity.sim.plant import Plant
+from ampacity.sim.plant import Plant, Socket
 
 OVER_A = 0.05
 COMMAND_A = 0.01
+MINUTE_S = 60
 SHARED_S = 3600
 """Two cars are compared when they wanted current at the same time for so long."""
+
+OWN_MAXIMUM = 0.97
+"""A car that got this share of its own maximum had no more to want."""
 
 
 class CircuitFigures:
@@ -23,37 +28,45 @@ class CircuitFigures:
     def __init__(self, site: Site, number: int, lag_s: int) -> None:
         circuit = site.circuits[number]
         self._limits = circuit.limit_a.values
-        self._breakers = [Breaker(rating) for rating in circuit.rating_a]
+        self._poles = [Breaker(rating) for rating in circuit.rating_a]
         self._before: deque[tuple[float, ...]] = deque(maxlen=lag_s + 2)
-        self._calm = 1.13 * min(circuit.rating_a)
+        self.trips = 0
         self.over_s = 0
         self.over_as = 0.0
         self.unavoidable_as = 0.0
 
-    def second(self, total: Sequence[float], own: tuple[float, ...]) -> None:
-        """`own`: the building's part."""
+    def second(self, total: Sequence[float], own: tuple[float, ...]) -> bool:
+        """`own`: the building's part of `total`. Returns whether this second counts as over."""
         self._before.append(own)
-        worst = excess = 0.0
-        for line, amps in enumerate(total):
-            over = amps - self._limits[line]
-            if over > excess:
-                excess, worst = over, line
-        if max(total) > self._calm or min(total) < -self._calm or any(b.budget for b in self._breakers):
-            for breaker, amps in zip(self._breakers, total, strict=True):
-                breaker.carry(amps)
-        if excess > 0.0:
-            if excess > OVER_A:
-                self.over_s += 1
-            self.over_as += excess
-            rise = own[int(worst)] - self._before[0][int(worst)]
-            self.unavoidable_as += min(excess, max(0.0, rise))
+        tripped = False
+        for pole, amps in zip(self._poles, total, strict=True):
+            tripped = pole.carry(amps) or tripped
+        if tripped:
+            self._trip()
+        excess = max(map(sub, total, self._limits))
+        if excess <= 0.0:
+            return False
+        line = max(range(len(total)), key=lambda n: total[n] - self._limits[n])
+        rise = own[line] - self._before[0][line]
+        self.over_as += excess
+        self.unavoidable_as += min(excess, max(0.0, rise))
+        if excess <= OVER_A:
+            return False
+        self.over_s += 1
+        return True
+
+    def _trip(self) -> None:
+        """All poles open together; the breaker is closed again at once, cold."""
+        self.trips += 1
+        for pole in self._poles:
+            pole.budget = 0.0
 
     def document(self) -> dict[str, Any]:
         return {
-            "trips": sum(b.trips for b in self._breakers),
-            "budget_worst": round(max(b.budget_worst for b in self._breakers), 4),
-            "heat_worst_earliest": round(max(b.heat_worst[0] for b in self._breakers), 4),
-            "heat_worst_latest": round(max(b.heat_worst[1] for b in self._breakers), 4),
+            "trips": self.trips,
+            "budget_worst": round(max(b.budget_worst for b in self._poles), 4),
+            "heat_worst_earliest": round(max(b.heat_worst_earliest for b in self._poles), 4),
+            "heat_worst_latest": round(max(b.heat_worst_latest for b in self._poles), 4),
             "over_s": self.over_s,
             "over_as": round(self.over_as, 2),
             "over_unavoidable_as": round(self.unavoidable_as, 2),
@@ -66,9 +79,72 @@ class ChargerFigures:
     def __init__(self) -> None:
         self.limit_a = 0.0
         self.stops = 0
-        self.paused_s = 0
         self.commands = 0
         self.renewals = 0
+        self._paused_s = 0
+        self._since_s: int | None = None
+
+    def waits(self, waits: bool, second: int) -> None:
+        """Whether its car wants current and gets none, from this second on."""
+        if waits and self._since_s is None:
+            self._since_s = second
+        elif not waits and self._since_s is not None:
+            self._paused_s += second - self._since_s
+            self._since_s = None
+
+    def paused_s(self, end_s: int) -> int:
+        return self._paused_s + (0 if self._since_s is None else end_s - self._since_s)
+
+
+class Shares:
+    """How evenly cars of equal rank were served while both wanted current, minute by minute."""
+
+    def __init__(self) -> None:
+        self._before_wh: dict[str, float] = {}
+        self._pairs: dict[tuple[str, str], list[float]] = {}
+        """Seconds together; Ah per line and weight of the one, and of the other."""
+        self._most_a: dict[str, float] = {}
+        """What a car could take, per weight."""
+        self._load: dict[str, tuple[object, ...]] = {}
+        """Where a car loads the supply."""
+
+    def minute(self, sockets: Sequence[Socket], end_s: int) -> None:
+        """At the beginning of the run, and after each full minute."""
+        wanting: list[tuple[str, int, float]] = []
+        for socket in sockets:
+            session, charger = socket.session, socket.charger
+            if session is None:
+                continue
+            energy_wh = socket.session_wh(end_s)
+            before_wh = self._before_wh.get(session.id)
+            self._before_wh[session.id] = energy_wh
+            if socket.wants and before_wh is not None:
+                amp_hours = (energy_wh - before_wh) / socket.watts_per_amp / charger.weight
+                wanting.append((session.id, charger.rank, amp_hours))
+                if session.id not in self._load:
+                    self._most_a[session.id] = min(session.max_a, charger.max_a) / charger.weight
+                    self._load[session.id] = (charger.circuit, charger.wiring, socket.phasors)
+        for place, (one, rank, one_ah) in enumerate(wanting):
+            for other, other_rank, other_ah in wanting[place + 1 :]:
+                if rank == other_rank:
+                    sums = self._pairs.setdefault((one, other), [0.0, 0.0, 0.0])
+                    sums[0] += MINUTE_S
+                    sums[1] += one_ah
+                    sums[2] += other_ah
+
+    def least_to_best(self, *, alike: bool) -> float | None:
+        """The least over all pairs with an hour together; None: there is none. `alike`: only pairs on the same lines
+        of the same circuit."""
+        worst: float | None = None
+        for (one, other), (seconds, one_ah, other_ah) in self._pairs.items():
+            if seconds < SHARED_S or (alike and self._load[one] != self._load[other]):
+                continue
+            less = one if one_ah <= other_ah else other
+            if min(one_ah, other_ah) >= OWN_MAXIMUM * self._most_a[less] * seconds / 3600:
+                continue  # it had all that it could take, and is not less served than one that can take more
+            ratio = 1.0 if max(one_ah, other_ah) <= 0 else min(one_ah, other_ah) / max(one_ah, other_ah)
+            worst = ratio if worst is None else min(worst, ratio)
+        return worst
 
 
 class Figures:
@@ -77,76 +153,82 @@ class Figures:
     def __init__(self, site: Site, plant: Plant) -> None:
         self._site = site
         self._plant = plant
-        self.circuits = [CircuitFigures(site, n, plant.lag_s) for n in range(len(site.circuits))]
-        self.chargers = [ChargerFigures() for _ in site.chargers]
-        self._served_ah: dict[str, float] = {}
-        self._shared: dict[tuple[str, str], list[float]] = {}
-        self._minute: dict[str, float] = {}
+        self._circuits = [CircuitFigures(site, n, plant.lag_s) for n in range(len(site.circuits))]
+        self._chargers = [ChargerFigures() for _ in site.chargers]
+        self._shares = Shares()
+        self._told: list[int] = []
+        self._over_s = 0
 
     def second(self, second: int) -> None:
+        """After the plant's step, before the controller's."""
         plant = self._plant
-        for circuit, total, own in zip(self.circuits, plant.total, plant.own, strict=True):
-            circuit.second(total, own)
-        if second % 60 == 59:
-            self._share()
+        if second == 0:
+            self._shares.minute(plant.sockets, 0)
+        over = False
+        for circuit, total, own in zip(self._circuits, plant.total, plant.own, strict=True):
+            over = circuit.second(total, own) or over
+        self._over_s += over
+        if second % MINUTE_S == MINUTE_S - 1:
+            self._shares.minute(plant.sockets, second + 1)
 
     def sent(self, number: int, command: Command) -> None:
-        charger, socket = self.chargers[number], self._plant.sockets[number]
+        charger, socket = self._chargers[number], self._plant.sockets[number]
         if abs(command.limit_a - charger.limit_a) > COMMAND_A:
             charger.commands += 1
-            if charger.limit_a >= 6.0 > command.limit_a and socket.wants:
+            if charger.limit_a >= socket.charger.min_a > command.limit_a and socket.wants:
                 charger.stops += 1
         else:
             charger.renewals += 1
         charger.limit_a = command.limit_a
+        self._told.append(number)
 
-    def waited(self) -> None:
-        """After the commands of a second: who wants current and gets none."""
-        for charger, socket in zip(self.chargers, self._plant.sockets, strict=True):
-            if charger.limit_a < 6.0 and socket.session is not None and socket.wants:
-                charger.paused_s += 1
+    def decided(self, second: int) -> None:
+        """After all commands of a second."""
+        for number in (*self._told, *self._plant.touched):
+            charger, socket = self._chargers[number], self._plant.sockets[number]
+            charger.waits(charger.limit_a < socket.charger.min_a and socket.wants, second)
+        self._told.clear()
 
-    def _share(self) -> None:
-        """A minute's energy of each pair that wanted current all through it."""
-        wanting = []
-        for socket in self._plant.sockets:
-            if socket.session is not None:
-                before = self._minute.get(socket.session.id)
-                if socket.wants and before is not None:
-                    wanting.append((socket, socket.energy_wh - before))
-                self._minute[socket.session.id] = socket.energy_wh
-        for place, (one, energy) in enumerate(wanting):
-            for other, energy_other in wanting[place + 1 :]:
-                if one.charger.rank != other.charger.rank or one.session is None or other.session is None:
-                    continue
-                # Per ampere that the car could take, and per weight: a small car is no worse served for being small.
-                sums = self._shared.setdefault((one.session.id, other.session.id), [0.0, 0.0, 0.0])
-                sums[0] += 60
-                sums[1] += energy / one.watts_per_amp / one.charger.weight
-                sums[2] += energy_other / other.watts_per_amp / other.charger.weight
-
-    def least_to_best(self, max_a: dict[str, float]) -> float | None:
-        """Least by best served, over all pairs that wanted current together for an hour; None: there is none."""
-        worst: float | None = None
-        for (one, other), (seconds, a, b) in self._shared.items():
-            if seconds < SHARED_S:
-                continue
-            # A car that always got its own maximum is not less served than one that can take more.
-            if a >= 0.97 * max_a[one] * seconds / 3600 and b > a:
-                continue
-            if b >= 0.97 * max_a[other] * seconds / 3600 and a > b:
-                continue
-            ratio = 1.0 if max(a, b) <= 0 else min(a, b) / max(a, b)
-            worst = ratio if worst is None else min(worst, ratio)
-        return worst
-
-    def document(self, numbers: Sequence[int]) -> dict[str, Any]:
-        """Of these chargers."""
-        chosen = [self.chargers[n] for n in numbers]
+    def document(self, optimum_wh: dict[CircuitId, float], end_s: int) -> dict[str, Any]:
+        """All figures: the whole first, then each circuit. `optimum_wh`: of the chargers below each circuit."""
+        circuits = {
+            circuit.id: {
+                **self._circuits[number].document(),
+                **self._charging(self._site.topology.below[number], optimum_wh[circuit.id], end_s),
+            }
+            for number, circuit in enumerate(self._site.circuits)
+        }
+        main = next(circuit.id for circuit in self._site.circuits if circuit.parent is None)
+        parts = list(circuits.values())
+        whole = {
+            **circuits[main],
+            "trips": sum(part["trips"] for part in parts),
+            **{key: round(sum(part[key] for part in parts), 2) for key in ("over_as", "over_unavoidable_as")},
+            **{
+                key: max(part[key] for part in parts)
+                for key in ("budget_worst", "heat_worst_earliest", "heat_worst_latest")
+            },
+            "over_s": self._over_s,
+        }
+        ratios = {
+            "least_to_best": self._shares.least_to_best(alike=False),
+            "least_to_best_alike": self._shares.least_to_best(alike=True),
+        }
         return {
-            "energy_wh": round(sum(self._plant.sockets[n].total_wh for n in numbers), 1),
+            **whole,
+            **{key: None if ratio is None else round(ratio, 4) for key, ratio in ratios.items()},
+            "circuits": circuits,
+        }
+
+    def _charging(self, numbers: Sequence[int], optimum_wh: float, end_s: int) -> dict[str, Any]:
+        chosen = [self._chargers[n] for n in numbers]
+        energy_wh = sum(self._plant.sockets[n].total_wh(end_s) for n in numbers)
+        return {
+            "energy_wh": round(energy_wh, 1),
+            "energy_optimum_wh": round(optimum_wh, 1),
+            "headroom_used": round(energy_wh / optimum_wh, 4) if optimum_wh > 0 else None,
             "stops": sum(c.stops for c in chosen),
-            "paused_s": sum(c.paused_s for c in chosen),
+            "paused_s": sum(c.paused_s(end_s) for c in chosen),
             "commands": sum(c.commands for c in chosen),
             "renewals": sum(c.renewals for c in chosen),
         }

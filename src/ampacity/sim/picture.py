@@ -37,7 +37,7 @@ def draw(folder: Path) -> None:
         len(lines) + 1, 1, sharex=True, figsize=(12, 2.1 * (len(lines) + 1) + 0.6), layout="constrained"
     )
     for axis, line in zip(axes, lines, strict=False):
-        building, cars = highest(column[f"building_{line}_a"]), highest(column[f"cars_{line}_a"])
+        building = highest(column[f"building_{line}_a"])
         total = highest(column[f"building_{line}_a"] + column[f"cars_{line}_a"])
         axis.fill_between(hours, 0, building, color="#8d99ae", step="post", linewidth=0, label="building")
         axis.fill_between(hours, building, total, color="#2a9d8f", step="post", linewidth=0, label="cars")
@@ -45,7 +45,6 @@ def draw(folder: Path) -> None:
         axis.set_ylabel(f"{line.upper()} / A")
         axis.margins(x=0)
         axis.grid(alpha=0.25)
-        del cars
     axes[0].legend(loc="upper right", ncols=3, frameon=False, fontsize=9)
     colours = plt.get_cmap("tab20")
     for place, name in enumerate(setpoints):

@@ -1,7 +1,7 @@
 """The plant in virtual time, second by second: cars with dead time behind chargers, a building, meters.
 
 In second t the cars draw by the setpoints that were in force at the beginning of second t - LAG, before the controller
-ran in it: a decision of second s is felt from s + LAG + 1.
+ran in it: a decision of second s is felt from s + LAG + 1. Only what changes in a second is worked out anew in it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from ampacity.core.observations import (
     ChargerLink,
@@ -19,36 +20,54 @@ from ampacity.core.observations import (
     SessionEnded,
     SessionStarted,
 )
-from ampacity.core.phases import PhaseAmps
-from ampacity.core.site import Charger, Site
+from ampacity.core.phases import PhaseAmps, Supply
+from ampacity.core.site import Charger, CircuitId, MeterId, Site
 from ampacity.sim.loads import line_phasors, magnitude, reported_amps, watts_per_amp
-from ampacity.sim.tables import Session
+from ampacity.sim.tables import FLOOR_A, Session
 
-FLOOR_A = 6.0
+TAPER_STEP_S = 10
+"""How often a car in its taper lowers its current."""
+
+TAPER_LEAST = 0.1
+"""Share of its maximum that a car never goes below while it tapers."""
+
+FULL_WH = 1e-6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CarModel:
+    """How all cars of a run follow, after the dead time. The default follows at once and draws evenly to the end."""
+
+    ramp_a_per_s: float | None = None
+    """How fast the current rises; None: at once. It always falls at once."""
+
+    taper_from: float | None = None
+    """From this share of the wanted energy on, the current falls towards a tenth of the maximum; None: it doesn't."""
 
 
 class Socket:
-    """A charger and the car at it."""
+    """A charger and the car at it. Energy is settled when something changes, not second by second."""
 
-    def __init__(self, site: Site, charger: Charger, stays: Sequence[Session]) -> None:
+    def __init__(self, site: Site, charger: Charger, stays: Sequence[Session], model: CarModel) -> None:
         self.charger = charger
         self.circuits = [site.index_of_circuit[circuit] for circuit in site.path(charger.circuit)]
         self._site = site
         self._stays = deque(stays)
+        self._model = model
         self.session: Session | None = None
         self.felt_a = 0.0
         """The setpoint that the car feels now."""
         self.amps = 0.0
         self.phasors: tuple[complex, ...] = (0j,) * len(site.supply.lines)
         self.watts_per_amp = 0.0
-        self.energy_wh = 0.0
-        """Of this session."""
-        self.total_wh = 0.0
-        self.ended: Session | None = None
-
-    @property
-    def full(self) -> bool:
-        return self.session is not None and self.energy_wh >= self.session.energy_wh - 1e-6
+        self.next_s: float = self._stays[0].arrival_s if self._stays else math.inf
+        """When something happens here by itself: a car comes, goes, is full, or changes its current."""
+        self.full = False
+        self._session_wh = 0.0
+        """Settled up to `_since_s`."""
+        self._since_s = 0
+        self._earlier_wh = 0.0
+        """Of the sessions before this one."""
 
     @property
     def wants(self) -> bool:
@@ -63,36 +82,90 @@ class Socket:
             return ChargerState.CHARGING
         return ChargerState.SUSPENDED_EV if self.full else ChargerState.SUSPENDED_EVSE
 
-    def next_event_s(self) -> float:
-        """When its car comes or goes."""
-        if self.session is not None:
-            return self.session.departure_s
-        return self._stays[0].arrival_s if self._stays else math.inf
-
-    def step(self, second: int) -> None:
-        """Arrivals and departures of this second; then what the car draws in it."""
-        self.ended = None
-        if self.session is not None and second >= self.session.departure_s:
-            self.ended, self.session = self.session, None
-        if self.session is None and self._stays and second >= self._stays[0].arrival_s:
-            self.session = self._stays.popleft()
-            self.energy_wh = 0.0
-            lines = self.session.lines
-            self.phasors = line_phasors(self._site.supply, self.charger, lines)
-            self.watts_per_amp = watts_per_amp(self._site.supply, self.charger, lines, self._site.nominal_v)
-        if self.session is None or self.full or self.felt_a < FLOOR_A:
-            self.amps = 0.0
-        else:
-            self.amps = min(self.felt_a, self.session.max_a, self.charger.max_a)
-
-    def charge(self) -> float:
-        """One second of its current; the energy in Wh."""
-        if self.amps <= 0 or self.session is None:
+    def session_wh(self, second: int) -> float:
+        """What this session has got up to the beginning of a second."""
+        if self.session is None:
             return 0.0
-        energy = min(self.amps * self.watts_per_amp / 3600, self.session.energy_wh - self.energy_wh)
-        self.energy_wh += energy
-        self.total_wh += energy
-        return energy
+        energy_wh = self._session_wh + self.amps * self.watts_per_amp * (second - self._since_s) / 3600
+        return min(energy_wh, self.session.energy_wh)
+
+    def total_wh(self, second: int) -> float:
+        """What the charger has given up to the beginning of a second."""
+        return self._earlier_wh + self.session_wh(second)
+
+    def step(self, second: int) -> list[tuple[Session, bool]]:
+        """What happens here in this second. Returns who came (True) and went (False), in order."""
+        self._session_wh = self.session_wh(second)
+        self._since_s = second
+        moves: list[tuple[Session, bool]] = []
+        if self.session is not None and second >= self.session.departure_s:
+            moves.append((self.session, False))
+            self._earlier_wh += self._session_wh
+            self.session = None
+            self.amps = self._session_wh = 0.0
+        while self.session is None and self._stays and second >= self._stays[0].arrival_s:
+            session = self._stays.popleft()
+            if session.departure_s > second:
+                moves.append((session, True))
+                self._plug_in(session)
+        self.full = self.session is not None and self._session_wh >= self.session.energy_wh - FULL_WH
+        before_a, self.amps = self.amps, 0.0
+        if self.session is not None and not self.full and self.felt_a >= FLOOR_A:
+            self.amps = self._drawn_a(self.session, before_a)
+        self.next_s = self._next_s(second)
+        return moves
+
+    def _plug_in(self, session: Session) -> None:
+        self.session = session
+        self._session_wh = 0.0
+        supply, volts = self._site.supply, self._site.nominal_v
+        self.phasors = line_phasors(supply, self.charger, session.lines)
+        self.watts_per_amp = watts_per_amp(supply, self.charger, session.lines, volts)
+
+    def _drawn_a(self, session: Session, before_a: float) -> float:
+        most_a = min(self.felt_a, session.max_a, self.charger.max_a)
+        if self._tapers(session):
+            left = (1 - self._session_wh / session.energy_wh) / (1 - (self._model.taper_from or 0.0))
+            most_a = min(most_a, session.max_a * max(TAPER_LEAST, left))
+        if self._model.ramp_a_per_s is None:
+            return most_a
+        return min(most_a, before_a + self._model.ramp_a_per_s)
+
+    def _tapers(self, session: Session) -> bool:
+        share = self._model.taper_from
+        return share is not None and self._session_wh >= share * session.energy_wh - FULL_WH
+
+    def _next_s(self, second: int) -> float:
+        if self.session is None:
+            return self._stays[0].arrival_s if self._stays else math.inf
+        soonest: float = self.session.departure_s
+        if self.amps <= 0:
+            return soonest
+        energy_wh, wh_per_s = self._session_wh, self.amps * self.watts_per_amp / 3600
+        aims = [self.session.energy_wh]
+        if self._tapers(self.session):
+            soonest = min(soonest, second + TAPER_STEP_S)
+        elif self._model.taper_from is not None:
+            aims.append(self._model.taper_from * self.session.energy_wh)
+        for aim_wh in aims:
+            soonest = min(soonest, second + max(1, math.ceil((aim_wh - energy_wh) / wh_per_s - 1e-9)))
+        ramp = self._model.ramp_a_per_s
+        if ramp is not None and self.amps < min(self.felt_a, self.session.max_a, self.charger.max_a):
+            soonest = min(soonest, second + 1)
+        return soonest
+
+
+@dataclass(frozen=True, slots=True)
+class _Spot:
+    """A circuit in the order of measuring, each after those below it."""
+
+    number: int
+    load: Sequence[tuple[float, ...]] | None
+    """Its own, by second; None: nothing but what is below."""
+    children: tuple[int, ...]
+    meter: MeterId | None
+    every_s: int
+    """Period of the meter."""
 
 
 class Plant:
@@ -101,63 +174,78 @@ class Plant:
     def __init__(
         self,
         site: Site,
-        building: Mapping[str, Sequence[tuple[float, ...]]],
+        building: Mapping[CircuitId, Sequence[tuple[float, ...]]],
         sessions: Sequence[Session],
         *,
         lag_s: int,
         report_every_s: int,
         offsets_s: Sequence[int],
+        cars: CarModel,
     ) -> None:
-        """`building`: by metered circuit, its own load per second. `offsets_s`: when in its interval each reports."""
+        """`building`: by circuit, its own load per second. `offsets_s`: when in its interval each charger reports."""
         self.site = site
         self.lag_s = lag_s
-        self._building = building
         self._report_every_s = report_every_s
         stays: dict[str, list[Session]] = {charger.id: [] for charger in site.chargers}
         for session in sessions:
             stays[session.charger].append(session)
-        self.sockets = [Socket(site, charger, stays[charger.id]) for charger in site.chargers]
+        self.sockets = [Socket(site, charger, stays[charger.id], cars) for charger in site.chargers]
         self._due: list[list[int]] = [[] for _ in range(report_every_s)]
         for number, offset in enumerate(offsets_s):
             self._due[offset % report_every_s].append(number)
         self._orders: deque[tuple[int, int, float]] = deque()
+        """When it is felt, by whom, and what."""
+        self._lease_end_s = [math.inf] * len(self.sockets)
+        self._soonest_s = 0.0
         self._states: list[ChargerState | None] = [None] * len(self.sockets)
-        self._next_event_s = [socket.next_event_s() for socket in self.sockets]
         self._lines = len(site.supply.lines)
+        self._phasors = site.supply is Supply.LINE_TO_LINE
+        self._spots = [self._spot(number, building) for number in site.topology.upwards]
         circuits = range(len(site.circuits))
-        self.cars: list[list[complex]] = [[0j] * self._lines for _ in circuits]
+        self.cars: list[list[complex]] = [[0.0] * self._lines for _ in circuits]
+        """By circuit: the cars' current on each line; real where all is in phase."""
         self.own: list[tuple[float, ...]] = [(0.0,) * self._lines for _ in circuits]
-        self.total: list[list[float]] = [[0.0] * self._lines for _ in circuits]
+        """By circuit: the building's part on each line."""
+        self.total: list[tuple[float, ...]] = [(0.0,) * self._lines for _ in circuits]
         """By circuit: what flows on each line."""
+        self.touched: list[int] = []
+        """Sockets where something happened in this second."""
         self.changed: list[int] = []
-        """Sockets whose current changed in this second."""
-        self._charging: list[int] = []
+        """Those of them whose current or car changed."""
 
-    def order(self, second: int, number: int, limit_a: float) -> None:
-        """A setpoint, decided in this second."""
+    def _spot(self, number: int, building: Mapping[CircuitId, Sequence[tuple[float, ...]]]) -> _Spot:
+        circuit = self.site.circuits[number]
+        period_s = 1.0 if circuit.meter is None else self.site.meters[self.site.index_of_meter[circuit.meter]].period_s
+        return _Spot(
+            number=number,
+            load=building.get(circuit.id),
+            children=tuple(n for n, other in enumerate(self.site.circuits) if other.parent == circuit.id),
+            meter=circuit.meter,
+            every_s=max(1, round(period_s)),
+        )
+
+    def order(self, second: int, number: int, limit_a: float, lease_s: float | None) -> None:
+        """A setpoint, decided in this second. The charger leaves it for its safe current when the lease ends."""
         self._orders.append((second + self.lag_s + 1, number, limit_a))
+        self._lease_end_s[number] = math.inf if lease_s is None else second + lease_s
+        self._soonest_s = min(self._soonest_s, second + self.lag_s + 1, self._lease_end_s[number])
 
     def step(self, second: int) -> list[Observation]:
-        """Moves the plant through this second; returns what is seen of it."""
-        touched = set()
-        while self._orders and self._orders[0][0] <= second:
-            _, number, limit_a = self._orders.popleft()
-            self.sockets[number].felt_a = limit_a
-            touched.add(number)
-        touched.update(n for n, at_s in enumerate(self._next_event_s) if at_s <= second)
-        touched.update(n for n in self._charging if self.sockets[n].full)
+        """Moves the plant through this second; returns what is seen of it. Seconds are 0, 1, 2, ..."""
         seen: list[Observation] = []
         at_s = float(second)
+        self.touched, self.changed = [], []
         if second == 0:
-            seen.extend(ChargerLink(charger=s.charger.id, at_s=0.0, online=True) for s in self.sockets)
-            touched.update(range(len(self.sockets)))
-        self.changed = []
-        for number in sorted(touched):
-            self._touch(number, second, seen)
-        if self.changed:
-            self._sum_up()
-        for number in self._charging:
-            self.sockets[number].charge()
+            seen.extend(ChargerLink(charger=s.charger.id, at_s=at_s, online=True) for s in self.sockets)
+            self.touched = list(range(len(self.sockets)))
+        if second >= self._soonest_s:
+            self._find_touched(second)
+        if self.touched:
+            for number in self.touched:
+                self._touch(number, second, seen)
+            self._soonest_s = self._next_s()
+            if self.changed:
+                self._sum_up()
         for number in self._due[second % self._report_every_s]:
             socket = self.sockets[number]
             if socket.session is not None:
@@ -166,49 +254,63 @@ class Plant:
         self._measure(second, seen)
         return seen
 
+    def _next_s(self) -> float:
+        soonest = min(min((socket.next_s for socket in self.sockets), default=math.inf), min(self._lease_end_s))
+        return min(soonest, self._orders[0][0]) if self._orders else soonest
+
+    def _find_touched(self, second: int) -> None:
+        for number, end_s in enumerate(self._lease_end_s):
+            if end_s <= second:
+                self._lease_end_s[number] = math.inf
+                self._orders.append((second + self.lag_s, number, self.sockets[number].charger.safe_a))
+        touched = set(self.touched)
+        while self._orders and self._orders[0][0] <= second:
+            _, number, limit_a = self._orders.popleft()
+            self.sockets[number].felt_a = limit_a
+            touched.add(number)
+        touched.update(n for n, socket in enumerate(self.sockets) if socket.next_s <= second)
+        self.touched = sorted(touched)
+
     def _touch(self, number: int, second: int, seen: list[Observation]) -> None:
         socket = self.sockets[number]
-        before, session = socket.amps, socket.session
-        socket.step(second)
-        self._next_event_s[number] = socket.next_event_s()
         name, at_s = socket.charger.id, float(second)
-        if socket.ended is not None:
-            seen.append(
-                SessionEnded(charger=name, at_s=at_s, session=socket.ended.id, energy_wh=round(socket.energy_wh))
-            )
-        if socket.session is not session and socket.session is not None:
-            seen.append(SessionStarted(charger=name, at_s=at_s, session=socket.session.id))
-        if socket.amps != before or socket.session is not session:
+        before_a, before_wh = socket.amps, socket.session_wh(second)
+        moves = socket.step(second)
+        for session, came in moves:
+            if came:
+                seen.append(ChargerReport(charger=name, at_s=at_s, state=ChargerState.PREPARING))
+                seen.append(SessionStarted(charger=name, at_s=at_s, session=session.id))
+            else:
+                seen.append(ChargerReport(charger=name, at_s=at_s, state=ChargerState.FINISHING))
+                seen.append(SessionEnded(charger=name, at_s=at_s, session=session.id, energy_wh=round(before_wh)))
+        if moves or socket.amps != before_a:
             self.changed.append(number)
         state = socket.state
-        if state is not self._states[number]:
+        if moves or state is not self._states[number]:
             self._states[number] = state
             seen.append(ChargerReport(charger=name, at_s=at_s, state=state))
 
     def _sum_up(self) -> None:
-        self._charging = [n for n, socket in enumerate(self.sockets) if socket.amps > 0]
-        for line_sums in self.cars:
-            for line in range(self._lines):
-                line_sums[line] = 0j
-        for number in self._charging:
-            socket = self.sockets[number]
+        sums: list[list[complex]] = [[0.0] * self._lines for _ in self.site.circuits]
+        for socket in self.sockets:
+            if socket.amps <= 0:
+                continue
+            loads = [(line, socket.amps * z) for line, z in enumerate(socket.phasors) if z]
             for circuit in socket.circuits:
-                sums = self.cars[circuit]
-                for line, phasor in enumerate(socket.phasors):
-                    sums[line] += socket.amps * phasor
+                here = sums[circuit]
+                for line, amps in loads:
+                    here[line] += amps if self._phasors else amps.real
+        self.cars = sums
 
     def _measure(self, second: int, seen: list[Observation]) -> None:
         """The building's own load counts on its circuit and all above."""
-        at_s = float(second)
-        for number in self.site.topology.upwards:
-            circuit = self.site.circuits[number]
-            trace = self._building.get(circuit.id)
-            own = trace[second] if trace is not None else (0.0,) * self._lines
-            for child, other in enumerate(self.site.circuits):
-                if other.parent == circuit.id:
-                    own = tuple(a + b for a, b in zip(own, self.own[child], strict=True))
+        for spot in self._spots:
+            number = spot.number
+            own = spot.load[second] if spot.load is not None else (0.0,) * self._lines
+            for child in spot.children:
+                own = tuple([a + b for a, b in zip(own, self.own[child], strict=True)])
             self.own[number] = own
-            cars = self.cars[number]
-            self.total[number] = magnitude([own[line] + cars[line] for line in range(self._lines)])
-            if circuit.meter is not None:
-                seen.append(MeterReading(meter=circuit.meter, at_s=at_s, currents=PhaseAmps(tuple(self.total[number]))))
+            flow = [a + b for a, b in zip(own, self.cars[number], strict=True)]
+            self.total[number] = total = tuple(magnitude(flow))
+            if spot.meter is not None and second % spot.every_s == 0:
+                seen.append(MeterReading(meter=spot.meter, at_s=float(second), currents=PhaseAmps(total)))

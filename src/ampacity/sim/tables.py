@@ -6,28 +6,34 @@ import csv
 import gzip
 import math
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ampacity.core.errors import AmpacityError
+from ampacity.core.site import ChargerId
 
 MOST_SHOWN = 20
+MOST_A = 10_000
+FLOOR_A = 6.0
+"""IEC 61851-1: below, a car may not charge."""
 SESSION_COLUMNS = ("session_id", "charger", "arrival_s", "departure_s", "energy_wh", "max_a", "lines")
 LONGEST_S = 400 * 86_400
+LATEST_S = 2**33
+"""Times are seconds of any clock that both tables share, a Unix time if you like."""
 
 
 class TableError(AmpacityError):
     """A CSV file can't be used; the text has one line for each mistake."""
 
     code = "table-invalid"
-    remedy = ""
+    remedy = "Correct the named lines of the table."
 
     def __init__(self, path: Path, mistakes: Sequence[str]) -> None:
-        shown = [f"{path.name}, {mistake}" for mistake in mistakes[:MOST_SHOWN]]
-        if len(mistakes) > MOST_SHOWN:
-            shown.append(f"{path.name}: and {len(mistakes) - MOST_SHOWN} more.")
-        super().__init__("\n".join(shown), remedy="")
+        self.mistakes = tuple(f"{path.name}, {mistake}" for mistake in mistakes[:MOST_SHOWN])
+        """One sentence each, with line, column, value and remedy; the first 20."""
+        more = len(mistakes) - MOST_SHOWN
+        super().__init__("\n".join([*self.mistakes, *([f"{path.name}: and {more} more."] if more > 0 else [])]))
 
     def __str__(self) -> str:
         return self.what
@@ -40,12 +46,21 @@ class Building:
     times_s: tuple[int, ...]
     amps: tuple[tuple[float, ...], ...]
 
+    @property
+    def start_s(self) -> int:
+        return self.times_s[0]
+
+    @property
+    def seconds(self) -> int:
+        """From the first time to the last, which holds for one second."""
+        return self.times_s[-1] + 1 - self.times_s[0]
+
     def by_second(self) -> list[tuple[float, ...]]:
-        """One row a second, from the first to the last time."""
-        out = []
-        for place, time_s in enumerate(self.times_s):
-            end_s = self.times_s[place + 1] if place + 1 < len(self.times_s) else time_s + 1
-            out.extend([self.amps[place]] * (end_s - time_s))
+        """One row a second."""
+        ends_s = (*self.times_s[1:], self.times_s[-1] + 1)
+        out: list[tuple[float, ...]] = []
+        for time_s, end_s, amps in zip(self.times_s, ends_s, self.amps, strict=True):
+            out.extend([amps] * (end_s - time_s))
         return out
 
 
@@ -54,8 +69,9 @@ class Session:
     """A car's stay."""
 
     id: str
-    charger: str
+    charger: ChargerId
     arrival_s: int
+    """On the clock of the building's trace."""
     departure_s: int
     energy_wh: float
     """What it can take; it stops by itself then."""
@@ -75,22 +91,24 @@ def read_building(path: Path, lines: int) -> Building:
     times: list[int] = []
     rows: list[tuple[float, ...]] = []
     known: dict[tuple[float, ...], tuple[float, ...]] = {}
+    """Equal rows are kept once."""
     for number, row in _rows(path, wanted, mistakes):
         numbers = _numbers(row, wanted, number, mistakes)
         if numbers is None:
             continue
-        time_s = int(numbers[0])
-        if time_s != numbers[0]:
-            mistakes.append(f"line {number}, time_s: {row[0]} is no whole second. Resample to 1 s or coarser.")
+        time_s, amps = numbers[0], tuple(numbers[1:])
+        at = f"line {number}, time_s: {row[0]}"
+        most = next((n for n, a in enumerate(amps) if abs(a) > MOST_A), None)
+        if not time_s.is_integer() or abs(time_s) > LATEST_S:
+            mistakes.append(f"{at} is no whole second. Resample to 1 s or coarser.")
         elif times and time_s <= times[-1]:
-            mistakes.append(f"line {number}, time_s: {time_s} is not after {times[-1]}. Sort the lines by time.")
+            mistakes.append(f"{at} is not after {times[-1]}. Sort the lines by time, and give each time once.")
         elif times and time_s - times[0] > LONGEST_S:
-            mistakes.append(f"line {number}, time_s: more than {LONGEST_S // 86_400} days. Cut the trace.")
-        elif any(abs(a) > 10_000 for a in numbers[1:]):
-            mistakes.append(f"line {number}: a current above 10000 A. Give amperes.")
+            mistakes.append(f"{at} is more than {LONGEST_S // 86_400} days after the first. Cut the trace.")
+        elif most is not None:
+            mistakes.append(f"line {number}, {wanted[1 + most]}: {row[1 + most]} is above {MOST_A} A. Give amperes.")
         else:
-            times.append(time_s)
-            amps = tuple(numbers[1:])
+            times.append(int(time_s))
             rows.append(known.setdefault(amps, amps))
     if not times and not mistakes:
         mistakes.append("there is no line below the heading. Add at least one.")
@@ -99,7 +117,7 @@ def read_building(path: Path, lines: int) -> Building:
     return Building(tuple(times), tuple(rows))
 
 
-def read_sessions(path: Path, chargers: dict[str, int]) -> list[Session]:
+def read_sessions(path: Path, chargers: Mapping[ChargerId, int]) -> list[Session]:
     """Sessions, in the order of arrival. `chargers`: how many lines each charger of the site has.
 
     Raises:
@@ -112,63 +130,87 @@ def read_sessions(path: Path, chargers: dict[str, int]) -> list[Session]:
         numbers = _numbers(row[2:], SESSION_COLUMNS[2:], number, mistakes)
         if numbers is None:
             continue
-        name, charger = row[0], row[1]
+        wrong = _wrong_session(row, numbers, chargers, ids)
+        if wrong is not None:
+            mistakes.append(f"line {number}, {wrong}")
+            continue
         arrival, departure, energy, most, lines = numbers
-        at = f"line {number}"
-        if charger not in chargers:
-            mistakes.append(f"{at}, charger: {charger!r} is not on the site. Use one of: {', '.join(chargers)}.")
-        elif name in ids:
-            mistakes.append(f"{at}, session_id: {name!r} is there twice. Give each its own.")
-        elif not 0 <= arrival < departure:
-            mistakes.append(f"{at}, departure_s: it must be after arrival_s, and both at least 0.")
-        elif energy < 0 or most <= 0:
-            mistakes.append(f"{at}: energy_wh must be at least 0 and max_a more than 0.")
-        elif lines not in range(1, chargers[charger] + 1):
-            mistakes.append(f"{at}, lines: {row[6]} can't be; {charger} has {chargers[charger]}.")
-        else:
-            ids.add(name)
-            out.append(
-                Session(
-                    id=name,
-                    charger=charger,
-                    arrival_s=int(arrival),
-                    departure_s=int(departure),
-                    energy_wh=energy,
-                    max_a=most,
-                    lines=int(lines),
-                )
+        ids.add(row[0])
+        out.append(
+            Session(
+                id=row[0],
+                charger=ChargerId(row[1]),
+                arrival_s=int(arrival),
+                departure_s=int(departure),
+                energy_wh=energy,
+                max_a=most,
+                lines=int(lines),
             )
+        )
     out.sort(key=lambda session: (session.arrival_s, session.id))
-    ends: dict[str, Session] = {}
+    there: dict[ChargerId, Session] = {}
     for session in out:
-        before = ends.get(session.charger)
+        before = there.get(session.charger)
         if before is not None and session.arrival_s < before.departure_s:
-            mistakes.append(f"session {session.id}: {session.charger} is still taken by {before.id}. Move one.")
-        ends[session.charger] = session
+            mistakes.append(
+                f"session {session.id}, arrival_s: {session.arrival_s}, but {session.charger} is taken by {before.id} "
+                f"until {before.departure_s}. Move one."
+            )
+        there[session.charger] = session
     if mistakes:
         raise TableError(path, mistakes)
     return out
+
+
+def _wrong_session(
+    row: Sequence[str], numbers: Sequence[float], chargers: Mapping[ChargerId, int], ids: Container[str]
+) -> str | None:
+    """Column, value and remedy; None: nothing is wrong."""
+    arrival, departure, energy, most, lines = numbers
+    count = chargers.get(ChargerId(row[1]))
+    if not row[0] or row[0] in ids:
+        return f"session_id: {row[0]!r} is empty or there twice. Give each session its own."
+    if count is None:
+        return f"charger: {row[1]!r} is not on the site. Use one of: {', '.join(chargers)}."
+    for place, time_s in ((2, arrival), (3, departure)):
+        if not time_s.is_integer() or abs(time_s) > LATEST_S:
+            return f"{SESSION_COLUMNS[place]}: {row[place]} is no whole second. Round it."
+    if arrival >= departure:
+        return f"departure_s: {row[3]} is not after arrival_s ({row[2]}). Correct one."
+    if energy < 0:
+        return f"energy_wh: {row[4]} is negative. Give what the car can take, in Wh."
+    if not FLOOR_A <= most <= MOST_A:
+        return f"max_a: {row[5]} can't be. Give {FLOOR_A:g} A (the least at which a car charges) or more."
+    if lines not in range(1, count + 1):
+        return f"lines: {row[6]} can't be; {row[1]} has {count}. Give 1 to {count}."
+    return None
 
 
 def _rows(path: Path, wanted: Sequence[str], mistakes: list[str]) -> Iterator[tuple[int, list[str]]]:
     """Line number and the wanted columns of each line, in the wanted order."""
     try:
         open_text = gzip.open if _is_gzip(path) else open
-        with open_text(path, "rt", encoding="utf-8", newline="") as file:
+        with open_text(path, "rt", encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file)
             heading = [name.strip().lower() for name in next(reader, [])]
             missing = [name for name in wanted if name not in heading]
             if missing:
                 mistakes.append(f"line 1: column {', '.join(missing)} is missing. The heading is {','.join(wanted)}.")
                 return
+            twice = [name for name in wanted if heading.count(name) > 1]
+            if twice:
+                mistakes.append(f"line 1: column {', '.join(twice)} is there twice. Remove one.")
+                return
             places = [heading.index(name) for name in wanted]
             for row in reader:
                 if not row:
                     continue
                 if len(row) < len(heading):
-                    mistakes.append(f"line {reader.line_num}: {len(row)} columns instead of {len(heading)}.")
+                    mistakes.append(
+                        f"line {reader.line_num}: {len(row)} columns instead of {len(heading)}. Complete or remove it."
+                    )
                     continue
-                yield reader.line_num, [row[place] for place in places]
+                yield reader.line_num, [row[place].strip() for place in places]
     except FileNotFoundError:
         raise TableError(path, ["there is no such file. Check the path."]) from None
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
@@ -184,11 +226,11 @@ def _numbers(row: Sequence[str], names: Sequence[str], line: int, mistakes: list
     out = []
     for name, text in zip(names, row, strict=True):
         try:
-            number = float(text)
+            number = math.nan if "_" in text else float(text)
         except ValueError:
             number = math.nan
         if not math.isfinite(number):
-            mistakes.append(f"line {line}, {name}: {text[:40]!r} is not a number. Write it as 12.5.")
+            mistakes.append(f"line {line}, {name}: {text[:40]!r} is not a number. Write it like 12.5.")
             return None
         out.append(number)
     return out
