@@ -73,9 +73,9 @@ def passes_us(site: Site, passes: int) -> list[float]:
         now_s = float(second)
         on_circuit = {circuit.id: [0.0] * lines for circuit in site.circuits}
         for number, charger in enumerate(site.chargers):
-            for circuit in site.path(charger.circuit):
+            for above in site.path(charger.circuit):
                 for line in charger.wiring or ():
-                    on_circuit[circuit][line] += limits[number]
+                    on_circuit[above][line] += limits[number]
             if (second + number) % 10 == 0:
                 pending.append(
                     ChargerReport(

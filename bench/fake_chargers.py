@@ -35,7 +35,7 @@ async def report(port: int, number: int) -> int:
         done, end_s = 0, time.monotonic() + REPORT_S
         while time.monotonic() < end_s:
             await socket.send(f'[2,"{done}","MeterValues",{text}]')
-            while not (await socket.recv()).startswith(f'[3,"{done}"'):  # type: ignore[arg-type]
+            while not (await socket.recv()).startswith(f'[3,"{done}"'):
                 pass
             done += 1
         return done

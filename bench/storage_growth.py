@@ -49,7 +49,8 @@ def main(hours: float) -> None:
             wall_s=lambda: START_S + second,
             flush_s=0.05,
         )
-        observed, limits, answers = Observed(), [0.0] * 25, []
+        observed, limits = Observed(), [0.0] * 25
+        answers: list[Observation] = []
         for second in range(int(hours * 3600)):
             at_s = second + 0.123456789 * rng.random()
             seen: list[Observation] = answers
