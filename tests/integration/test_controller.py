@@ -170,3 +170,25 @@ async def test_two_controllers_on_one_port_is_an_error_with_a_remedy(tmp_path: P
             _, errors = await process.communicate()
         assert process.returncode == 1
         assert "Choose another port" in errors.decode()
+
+
+async def test_a_charger_that_is_not_in_the_file_is_taken_in_and_steered(tmp_path: Path) -> None:
+    async with house(tmp_path) as (_, site):
+        text = site.read_text()
+        begin = text.index("[chargers.street]")
+        end = text.find("\n[", begin + 1)
+        text = text[:begin] + (text[end + 1 :] if end > 0 else "")
+        assert "[ocpp]" in text
+        site.write_text(text.replace("[ocpp]", '[ocpp]\nadopt_into = "main"'))
+        async with controlled(site) as controller:
+            decision = await controller.until(lambda d: len(d["chargers"]) == 4 and d["chargers"][3]["online"], 40)
+            adopted = decision["chargers"][3]
+            assert adopted["lines"] is None
+            await controller.until(lambda d: d["chargers"][3]["state"] is not None, 20)
+            assert await controller.end(signal.SIGTERM) == 0
+        assert adopted["id"] in tomllib.loads(site.read_text())["chargers"]
+    engine = open_database(next(site.parent.glob("*.db")))
+    results = list(replay(engine, 1, decide))
+    assert all(result.same for result in results)
+    assert len(results[-1].recorded.site.chargers) == 4
+    engine.dispose()
