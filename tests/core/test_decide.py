@@ -341,6 +341,23 @@ def test_a_refused_command_is_asked_again_later() -> None:
     assert len([c for _, c in world.commands if not c.renewal or c.limit_a == 0]) >= 2
 
 
+def test_a_charger_that_refused_a_raise_is_still_cut_at_once() -> None:
+    world = World(site_of(charger("a")))
+    world.building = [22.0, 22.0, 22.0]
+    world.run(60)
+    world.building = [10.0, 10.0, 10.0]
+    while world.limits[ChargerId("a")] < 12:
+        world.step()
+    world.answers = [
+        replace(answer, accepted=False, reason="Rejected") if isinstance(answer, SetpointAnswer) else answer
+        for answer in world.answers
+    ]
+    world.step()
+    assert world.rule("a") is Rule.REFUSED
+    world.building = [24.0, 24.0, 24.0]
+    assert limits(world.step())[0] <= 8.0
+
+
 def test_a_restart_stops_no_car_that_charges() -> None:
     world = World(site_of(charger("a"), charger("b")))
     world.limits = {ChargerId("a"): 12.0, ChargerId("b"): 9.0}

@@ -234,8 +234,7 @@ def _is_due(charger: Charger, memory: ChargerMemory, now_s: float) -> bool:
     """Whether the same limit has to be sent again."""
     since_s = now_s - memory.renewed_s
     if not memory.answered:
-        # Refused, and its time to be asked again has come (else it is not movable); or never answered.
-        return memory.refusals > 0 or since_s >= ANSWER_S
+        return now_s >= memory.retry_s if memory.refusals > 0 else since_s >= ANSWER_S
     if memory.limit_a is None or since_s == math.inf:
         return True
     return _lease_s(charger, memory.limit_a) is not None and since_s >= charger.lease_s / 2

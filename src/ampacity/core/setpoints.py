@@ -125,8 +125,6 @@ def _car(site: Site, number: int, seen: ChargerSeen, memory: ChargerMemory, now_
         car.reason = _OFFLINE
     elif early:
         car.reason = _STARTING
-    elif now_s < memory.retry_s:
-        car.reason = _REFUSED
     else:
         car.movable = True
         car.limit_a = _limit_now(charger, seen, memory)
@@ -538,6 +536,8 @@ def _explain(site: Site, cars: list[Car], up: Room, late: Sequence[float]) -> No
     full_at: dict[int, Cause] = {}
     wait_at: dict[int, Cause] = {}
     for car in cars:
+        if car.reason is None and car.memory.refusals > 0:
+            car.reason = _REFUSED
         if car.reason is not None or car.limit_a >= car.charger.max_a - 1e-6:
             continue
         if car.limit_a >= car.cap_a - 1e-6:
