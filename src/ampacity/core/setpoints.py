@@ -30,6 +30,9 @@ UNFAIR_A = 1.0
 UNFAIR_S = 60.0
 """A car that could use this much more, because others have more than their share, waits at most so long for it."""
 
+IDLE_CHANGE_S = 30.0
+"""A car that does not draw is offered its minimum, or loses it, no more often than this."""
+
 LEVEL_S = 5.0
 """How often it is looked whether all have their fair share, when nobody can be raised."""
 
@@ -104,7 +107,10 @@ def planned(
     for place, amps in enumerate(late):
         up.re[place] += amps
     admitted = _admit(site, cars, up, now_s)
+    idle = [car for car in cars if car.movable and car.want is Want.START and car.cap_a >= car.floor_a]
+    _make_way(idle, admitted, up, now_s)
     unfair = _give(site, admitted, up, unfair_s, levelled_s, now_s)
+    _offer_to_idle(idle, admitted, up, now_s)
     _explain(site, cars, up, late)
     return Plan(cars, over, unfair)
 
@@ -362,9 +368,12 @@ def _late_peaks(site: Site, circuits: Sequence[CircuitMemory], blind: Sequence[B
 
 def _admit(site: Site, cars: list[Car], room: Room, now_s: float) -> list[Car]:
     """Who may charge now. When not all minimums fit, those who wait come in when a turn is over."""
-    asking = [car for car in cars if car.movable and car.want is not Want.NOTHING and car.cap_a >= car.floor_a]
+    asking = [car for car in cars if car.movable and car.want is Want.CURRENT and car.cap_a >= car.floor_a]
     least = room.copy()
     more: dict[int, float] = {}
+    for car in cars:
+        if car.movable and car.want is Want.START:
+            more[car.way] = more.get(car.way, 0.0) - _reserved_a(car)  # it makes way
     for car in asking:
         more[car.way] = more.get(car.way, 0.0) + car.floor_a - _reserved_a(car)
     for way, amps in more.items():
@@ -404,9 +413,9 @@ def _admit(site: Site, cars: list[Car], room: Room, now_s: float) -> list[Car]:
     return admitted
 
 
-def _place_in_line(car: Car) -> tuple[int, int, float, int]:
+def _place_in_line(car: Car) -> tuple[int, float, int]:
     since = car.memory.waiting_s
-    return -car.want, car.rank, math.inf if since is None else since, car.number
+    return car.rank, math.inf if since is None else since, car.number
 
 
 def _longest_inside(car: Car) -> tuple[int, float, int]:
@@ -414,8 +423,6 @@ def _longest_inside(car: Car) -> tuple[int, float, int]:
 
 
 def _turn_over(site: Site, car: Car, now_s: float) -> bool:
-    if car.want is Want.START:
-        return True
     return car.memory.charging_s is not None and now_s - car.memory.charging_s >= site.turn_s
 
 
@@ -430,6 +437,36 @@ def _number_the_queue(site: Site, waiting: list[Car], inside: Sequence[Car], now
         rounds, slot = divmod(number, len(left)) if left else (number, 0)
         first = left[slot] if left else 0.0
         car.place = Place(number + 1, round(first + rounds * site.turn_s, 1))
+
+
+def _make_way(idle: list[Car], admitted: list[Car], room: Room, now_s: float) -> None:
+    """Takes their minimum from cars that do not draw, where it holds back one that would."""
+    for car in idle:
+        if car.limit_a == 0 or now_s - car.memory.sent_s < IDLE_CHANGE_S:
+            continue
+        if _holds_back(car, admitted, room):
+            car.limit_a = 0.0  # what it had stays reserved until the charger has agreed
+
+
+def _holds_back(idle: Car, admitted: list[Car], room: Room) -> bool:
+    """Whether a car that wants more is stopped at a place that the idle one loads."""
+    places = {place for place, _, _ in idle.pulls}
+    for car in admitted:
+        if car.limit_a < car.cap_a - RAISE_A:
+            reach, stop = room.reach_a(car.pulls)
+            if stop in places and reach < car.cap_a - max(car.limit_a, 0.0):
+                return True
+    return False
+
+
+def _offer_to_idle(idle: list[Car], admitted: list[Car], room: Room, now_s: float) -> None:
+    """Gives cars that do not draw their minimum, so that they can start again, where it takes nothing from others."""
+    for car in idle:
+        if car.limit_a == 0 and car.memory.answered and now_s - car.memory.sent_s >= IDLE_CHANGE_S:
+            reach, _ = room.reach_a(car.pulls)
+            if reach >= car.floor_a + RAISE_A and not _holds_back(car, admitted, room):
+                room.add(car.pulls, car.floor_a)
+                car.limit_a = car.floor_a
 
 
 def _give(
@@ -474,7 +511,7 @@ def _by_way(cars: list[Car]) -> dict[int, float]:
 
 def _first_to_raise(car: Car) -> tuple[int, int, float, float, int]:
     if car.limit_a == 0:
-        return (0, *_place_in_line(car)[1:3], 0.0, car.number)
+        return (0, *_place_in_line(car)[:2], 0.0, car.number)
     return 1, car.rank, car.limit_a / car.charger.weight, 0.0, car.number
 
 
@@ -540,7 +577,7 @@ def _explain(site: Site, cars: list[Car], up: Room, late: Sequence[float]) -> No
             car.reason = _REFUSED
         if car.reason is not None or car.limit_a >= car.charger.max_a - 1e-6:
             continue
-        if car.limit_a >= car.cap_a - 1e-6:
+        if car.want is Want.START or car.limit_a >= car.cap_a - 1e-6:
             car.reason = _NOT_ASKING if car.want is Want.START else _NOT_NEEDED
             continue
         if (reach := reaches.get(car.way)) is None:
