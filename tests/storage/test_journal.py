@@ -138,7 +138,7 @@ def test_a_replay_names_the_first_difference(engine: Engine) -> None:
         decision = decide(site, observed, now_s)
         if now_s < 50:
             return decision
-        changed = replace(decision.setpoints[0], limit_a=7.5)
+        changed = decision.setpoints[0]._replace(limit_a=7.5)
         return replace(decision, setpoints=(changed, *decision.setpoints[1:]))
 
     results = list(replay(engine, 1, other))

@@ -68,10 +68,7 @@ def decide(site: Site, observed: Observed, now_s: float) -> Decision:
     )
     return Decision(
         at_s=now_s,
-        setpoints=tuple(
-            Setpoint(charger=car.charger.id, limit_a=car.limit_a, held_by=car.reason, place=car.place)
-            for car in plan.cars
-        ),
+        setpoints=tuple([Setpoint(car.charger.id, car.limit_a, car.reason, car.place) for car in plan.cars]),
         commands=commands,
         circuits=_views(site, plan, circuits, blind),
         memory=remembered,
@@ -361,15 +358,15 @@ def _views(
     for number, circuit in enumerate(site.circuits):
         memory = circuits[number]
         places = range(number * topology.lines, (number + 1) * topology.lines)
-        limit = circuit.limit_a
+        limit = PhaseAmps(site.limits_a[number])
         seen = bool(memory.places) and not (blind[number] and blind[number] is not Blindness.RECOVERING)
         measured = building = None
         if seen:
             measured = PhaseAmps(
-                tuple(math.copysign(math.hypot(p.measured_re, p.measured_im), p.measured_re) for p in memory.places)
+                tuple([math.copysign(math.hypot(p.measured_re, p.measured_im), p.measured_re) for p in memory.places])
             )
-            building = PhaseAmps(tuple(place.building_a for place in memory.places))
-        offered_a = PhaseAmps(tuple(math.hypot(offered_re[at], offered_im[at]) for at in places))
+            building = PhaseAmps(tuple([place.building_a for place in memory.places]))
+        offered_a = PhaseAmps(tuple([math.hypot(offered_re[at], offered_im[at]) for at in places]))
         taken = measured if measured is not None else offered_a
         out.append(
             CircuitView(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from ampacity.core.memory import Memory
 from ampacity.core.phases import Line, PhaseAmps
@@ -61,8 +62,7 @@ class Place:
     """At most about so long, when nothing else changes."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setpoint:
+class Setpoint(NamedTuple):
     """What one charger may draw on each of its phases, and what held it there."""
 
     charger: ChargerId

@@ -115,5 +115,6 @@ def _angles(site: Site, number: int) -> dict[int, _Angles]:
 def _largest_sum_a(loads: dict[_Angles, float]) -> float:
     """Chargers that may choose among the same angles add most when all choose alike, so one choice a kind will do."""
     return max(
-        abs(sum(angle * amps for angle, amps in zip(choice, loads.values(), strict=True))) for choice in product(*loads)
+        abs(sum((angle * amps for angle, amps in zip(choice, loads.values(), strict=True)), 0j))
+        for choice in product(*loads)
     )

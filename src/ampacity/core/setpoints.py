@@ -97,7 +97,7 @@ def planned(
     now_s: float,
 ) -> Plan:
     """Setpoint and cause of every charger. All sequences are in the site's order."""
-    cars = [_car(site, number, seen[number], memory, now_s) for number, memory in enumerate(chargers)]
+    cars = _cars(site, seen, chargers, now_s)
     _hold_back_blind(site, cars, blind)
     down = _cut_room(site, cars, circuits, blind)
     held = _cut(site, cars, down, now_s)
@@ -115,31 +115,35 @@ def planned(
     return Plan(cars, over, unfair)
 
 
-def _car(site: Site, number: int, seen: ChargerSeen, memory: ChargerMemory, now_s: float) -> Car:
-    charger, want = site.chargers[number], memory.want
-    way = site.topology.way[number][memory.mask]
-    cap = site.top_a[number]
-    if want is Want.START:
-        cap = charger.min_a
-    elif 0.0 < memory.cap_a < cap:
-        cap = max(charger.min_a, on_step_a(memory.cap_a, charger.step_a))
-    rank = charger.rank if seen.rank is None else seen.rank
-    pulls = site.topology.pulls[way]
-    car = Car(number, charger, memory, memory.ceiling_a, way, pulls, charger.min_a, cap, rank, want, False)
-    early = memory.limit_a is None and _is_early(seen, memory, now_s)
-    if memory.online_s is None:
-        car.reason = _OFFLINE
-    elif early:
-        car.reason = _STARTING
-    else:
-        car.movable = True
-        car.limit_a = _limit_now(charger, seen, memory)
-        if want is Want.NOTHING:
-            car.limit_a = 0.0
-            car.reason = _nothing(seen)
-        elif car.limit_a > cap:
-            car.limit_a = cap
-    return car
+def _cars(site: Site, seen: Sequence[ChargerSeen], chargers: Sequence[ChargerMemory], now_s: float) -> list[Car]:
+    """Every charger as this pass finds it, with what follows from its own state alone."""
+    ways, all_pulls, tops = site.topology.way, site.topology.pulls, site.top_a
+    cars = []
+    for number, charger in enumerate(site.chargers):
+        memory, one = chargers[number], seen[number]
+        want = memory.want
+        way = ways[number][memory.mask]
+        cap = tops[number]
+        if want is Want.START:
+            cap = charger.min_a
+        elif 0.0 < memory.cap_a < cap:
+            cap = max(charger.min_a, on_step_a(memory.cap_a, charger.step_a))
+        rank = charger.rank if one.rank is None else one.rank
+        limit, pulls = memory.ceiling_a, all_pulls[way]
+        car = Car(number, charger, memory, limit, way, pulls, charger.min_a, cap, rank, want, False)
+        cars.append(car)
+        if memory.online_s is None:
+            car.reason = _OFFLINE
+        elif memory.limit_a is None and _is_early(one, memory, now_s):
+            car.reason = _STARTING
+        else:
+            car.movable = True
+            if want is Want.NOTHING:
+                car.limit_a = 0.0
+                car.reason = _nothing(one)
+            else:
+                car.limit_a = min(cap, _limit_now(charger, one, memory))
+    return cars
 
 
 def _is_early(seen: ChargerSeen, memory: ChargerMemory, now_s: float) -> bool:
