@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, assert_never
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 from rich.tree import Tree
 
-from ampacity.cli.out import FAILED, fail, print_json, stderr, stdout
+from ampacity.cli.out import FAILED, fail, print_json, say_error, say_warning, stdout
 from ampacity.config.installation import Installation
 from ampacity.config.site_toml import load
 from ampacity.config.steered import effective
 from ampacity.core.errors import AmpacityError
-from ampacity.core.phases import PhaseAmps
+from ampacity.core.phases import PhaseAmps, Supply
 from ampacity.core.proof import ProofLine, proof
-from ampacity.core.site import Charger, Circuit, Site
+from ampacity.core.site import Charger, Circuit, PauseMode, Site
 
 
 def check(
@@ -26,6 +27,8 @@ def check(
     """Read SITE.TOML, explain it, and prove the safe currents.
 
     Exit code 0: it can be used. 1: it has mistakes, or the safe currents are proven not to fit.
+
+    Example: ampacity check site.toml
     """
     try:
         installation = load(site)
@@ -33,44 +36,89 @@ def check(
     except AmpacityError as error:
         fail(error, as_json=as_json)
     lines = proof(steered)
-    failing = [line for line in lines if line.spare_a is not None and line.spare_a < 0]
     if as_json:
         print_json(_document(installation, steered, lines))
     else:
-        _explain(installation, steered, lines)
+        _explain(installation, steered)
+        stdout.print(_proof_table(lines))
+        _say_shortfalls(lines)
         for warning in installation.warnings:
-            stderr.print(f"[yellow]warning[/] {warning}".replace("[ocpp]", "\\[ocpp]"), soft_wrap=True)
-    if failing:
+            say_warning(warning)
+    if any(line.fails for line in lines):
         raise typer.Exit(FAILED)
 
 
-def _explain(installation: Installation, site: Site, lines: tuple[ProofLine, ...]) -> None:
-    lines_word = f"{len(site.supply.lines)} line{'s' if len(site.supply.lines) > 1 else ''}"
-    stdout.print(f"[bold]{site.name}[/]: {site.supply.value}, {lines_word}, {site.nominal_v:g} V")
+def _explain(installation: Installation, site: Site) -> None:
+    stdout.print(f"[bold]{escape(site.name)}[/]: {_supply_words(site)}")
     main = next(circuit for circuit in site.circuits if circuit.parent is None)
     tree = Tree(_circuit_words(main, installation))
     _grow(tree, main, site, installation)
     stdout.print(tree)
     ocpp = installation.ocpp
     kind = "wss" if ocpp.tls_certificate is not None else "ws"
-    stdout.print(f"Chargers connect to {kind}://{ocpp.listen}:{ocpp.port}/<identity> (OCPP 1.6J).")
-    stdout.print(f"The record is kept in {installation.storage.file.name}.")
+    host = "<this machine>" if ocpp.listen in ("0.0.0.0", "::") else ocpp.listen
+    _say(f"Chargers connect to {kind}://{host}:{ocpp.port}/<identity> (OCPP 1.6J).")
+    if ocpp.adopt_into is None:
+        _say("Chargers that are not in the file are refused.")
+    else:
+        _say(f"Chargers that are not in the file are taken in on circuit {ocpp.adopt_into}.")
+    _say(_pause_words(site.pause_mode))
+    _say(f"When not all fit, a car charges {site.turn_s / 60:g} min before it gives way to one that waits.")
+    _say(f"The record is kept in {installation.storage.file}.")
+
+
+def _say(words: str) -> None:
+    stdout.print(escape(words), soft_wrap=True)
+
+
+def _supply_words(site: Site) -> str:
+    match site.supply:
+        case Supply.SINGLE_PHASE:
+            return f"one line and neutral, {site.nominal_v:g} V"
+        case Supply.SPLIT_PHASE:
+            return f"two legs and neutral, {site.nominal_v:g} V a leg, {2 * site.nominal_v:g} V between them"
+        case Supply.THREE_PHASE:
+            return f"three lines and neutral, {site.nominal_v:g} V from line to neutral"
+        case Supply.LINE_TO_LINE:
+            return f"three lines, {site.nominal_v:g} V between them; currents add as phasors"
+    assert_never(site.supply)
+
+
+def _pause_words(mode: PauseMode) -> str:
+    match mode:
+        case PauseMode.BUDGET:
+            return (
+                "An excess that only a pause can remove may last until a quarter of the breaker's trip budget is used, "
+                "30 s at most."
+            )
+        case PauseMode.STRICT:
+            return "An excess that only a pause can remove pauses a car at once."
+    assert_never(mode)
+
+
+def _proof_table(lines: tuple[ProofLine, ...]) -> Table:
     table = Table(title="Safe currents, if the controller is gone", title_justify="left")
     for heading in ("circuit", "line", "limit", "worst load", "safe currents", "left"):
         table.add_column(heading, justify="left" if heading in ("circuit", "line") else "right")
     for line in lines:
-        spare = line.spare_a
-        left = "not stated" if spare is None else f"{spare:.1f} A" if spare >= 0 else f"[red]{-spare:.1f} A too much[/]"
-        load = "?" if line.load_a is None else f"{line.load_a:.1f} A"
-        table.add_row(line.circuit, line.line.name, f"{line.limit_a:.1f} A", load, f"{line.safe_a:.1f} A", left)
-    stdout.print(table)
+        load = "not stated" if line.load_a is None else f"{line.load_a:.1f} A"
+        table.add_row(
+            line.circuit, line.line.name, f"{line.limit_a:.1f} A", load, f"{line.safe_a:.1f} A", _left_words(line)
+        )
+    return table
+
+
+def _left_words(line: ProofLine) -> str:
+    spare = line.limit_a - line.safe_a if line.load_a is None else line.spare_a
+    if line.fails and spare is not None:
+        return f"[red]{-spare:.1f} A too much[/]"
+    return "can't be told" if line.spare_a is None else f"{line.spare_a:.1f} A"
+
+
+def _say_shortfalls(lines: tuple[ProofLine, ...]) -> None:
     for line in lines:
-        if line.spare_a is not None and line.spare_a < 0:
-            stderr.print(
-                f"[bold red]error[/] {line.circuit} {line.line.name}: {-line.spare_a:.1f} A too much when all are at "
-                f"their safe current. Lower safe_a of {', '.join(line.chargers) or 'the chargers'}, or the worst load.",
-                soft_wrap=True,
-            )
+        if shortfall := line.shortfall():
+            say_error(f"{line.circuit} {line.line.name}: {' '.join(shortfall)}")
 
 
 def _grow(tree: Tree, circuit: Circuit, site: Site, installation: Installation) -> None:
@@ -88,14 +136,19 @@ def _circuit_words(circuit: Circuit, installation: Installation) -> str:
         words += f", of which {circuit.continuous_factor:.0%} for hours: {_amps(circuit.limit_a)}"
     meter = next((m for m in installation.meters if m.meter == circuit.meter), None)
     if meter is None:
-        return words + ", no meter of its own"
-    return words + f", meter {meter.meter} ({meter.device}) at {meter.address}, every {meter.period_s:g} s"
+        words += ", no meter of its own"
+        return words + (f", other loads up to {circuit.other_load_a:g} A" if circuit.other_load_a else "")
+    device = "recognised by its registers" if meter.device == "auto" else meter.device
+    return words + f", meter {meter.meter} ({device}) at {escape(meter.address)}, every {meter.period_s:g} s"
 
 
 def _charger_words(charger: Charger, site: Site, installation: Installation) -> str:
     connection = installation.chargers[site.index_of_charger[charger.id]]
-    lines = "unknown wiring" if charger.wiring is None else "-".join(line.name for line in charger.wiring)
-    words = f"charger [bold]{charger.id}[/] ({connection.ocpp_id}): {lines}, {charger.min_a:g} to {charger.max_a:g} A"
+    phases = f"unknown wiring, {charger.phases} phase{'s' if charger.phases > 1 else ''}"
+    lines = phases if charger.wiring is None else "-".join(line.name for line in charger.wiring)
+    words = f"charger [bold]{charger.id}[/] ({escape(connection.ocpp_id)}"
+    words += ")" if connection.family == "auto" else f", {connection.family})"
+    words += f": {lines}, {charger.min_a:g} to {charger.max_a:g} A"
     words += f", safe {charger.safe_a:g} A" if charger.guarded else ", unguarded"
     if charger.rank != 1 or charger.weight != 1.0:
         words += f", rank {charger.rank}, weight {charger.weight:g}"
@@ -113,11 +166,15 @@ def _document(installation: Installation, site: Site, lines: tuple[ProofLine, ..
         "name": site.name,
         "supply": site.supply.value,
         "voltage_v": site.nominal_v,
+        "region": installation.region,
+        "pause_mode": site.pause_mode.value,
+        "turn_s": site.turn_s,
         "circuits": [
             {
                 "id": c.id,
                 "parent": c.parent,
                 "rating_a": list(c.rating_a),
+                "continuous_factor": c.continuous_factor,
                 "limit_a": list(c.limit_a),
                 "meter": c.meter,
             }
@@ -137,16 +194,28 @@ def _document(installation: Installation, site: Site, lines: tuple[ProofLine, ..
             }
             for c, connection in zip(site.chargers, installation.chargers, strict=True)
         ],
-        "proof": [
-            {
-                "circuit": line.circuit,
-                "line": line.line.name,
-                "limit_a": line.limit_a,
-                "worst_load_a": line.load_a,
-                "safe_a": round(line.safe_a, 3),
-                "spare_a": None if line.spare_a is None else round(line.spare_a, 3),
-            }
-            for line in lines
-        ],
+        "fits": _fits(lines),
+        "proof": [_proof_document(line) for line in lines],
         "warnings": list(installation.warnings),
+    }
+
+
+def _fits(lines: tuple[ProofLine, ...]) -> bool | None:
+    """None: it can't be told, since a worst load is not stated."""
+    if any(line.fails for line in lines):
+        return False
+    return None if any(line.spare_a is None for line in lines) else True
+
+
+def _proof_document(line: ProofLine) -> dict[str, Any]:
+    what, remedy = line.shortfall() or (None, None)
+    return {
+        "circuit": line.circuit,
+        "line": line.line.name,
+        "limit_a": line.limit_a,
+        "worst_load_a": line.load_a,
+        "safe_a": round(line.safe_a, 3),
+        "spare_a": line.spare_a,
+        "what": what,
+        "remedy": remedy,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from typing import Annotated
 
 import typer
@@ -12,11 +13,22 @@ from ampacity.cli.check import check
 from ampacity.cli.demo import demo
 from ampacity.cli.devices import devices
 from ampacity.cli.init import init
-from ampacity.cli.out import INTERRUPTED, fail, stderr
+from ampacity.cli.out import FAILED, INTERRUPTED, fail, print_json, stderr
 from ampacity.cli.replay import replay_command
 from ampacity.cli.run import run as run_command
 from ampacity.cli.simulate import simulate
 from ampacity.core.errors import AmpacityError
+
+
+def version(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+) -> None:
+    """Show the version."""
+    if as_json:
+        print_json({"version": __version__})
+    else:
+        typer.echo(f"ampacity {__version__}")
+
 
 app = typer.Typer(
     name="ampacity",
@@ -32,15 +44,22 @@ app.command()(demo)
 app.command()(simulate)
 app.command("replay")(replay_command)
 app.command()(devices)
+app.command()(version)
+
+
+def _told_version(asked: bool) -> None:
+    if asked:
+        version()
+        raise typer.Exit
 
 
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", help="Show the version.", is_eager=True)] = False,
+    _: Annotated[
+        bool, typer.Option("--version", help="Show the version.", is_eager=True, callback=_told_version)
+    ] = False,
 ) -> None:
-    if version:
-        typer.echo(f"ampacity {__version__}")
-        raise typer.Exit
+    """Options of no command."""
 
 
 def run() -> None:
@@ -49,12 +68,20 @@ def run() -> None:
         app(standalone_mode=True)
     except AmpacityError as error:
         try:
-            fail(error)
+            fail(error, as_json="--json" in sys.argv[1:])
         except typer.Exit as ended:
             sys.exit(ended.exit_code)
     except KeyboardInterrupt:
         stderr.print("Stopped.")
         sys.exit(INTERRUPTED)
+    except Exception:  # the outermost place: whatever comes here is a fault of ours, and its user must be told so
+        traceback.print_exc()
+        stderr.print(
+            f"This is a fault of Ampacity {__version__}, not of yours. Please report it with the lines above, the "
+            "command, and the site.toml without its passwords.",
+            soft_wrap=True,
+        )
+        sys.exit(FAILED)
 
 
 if __name__ == "__main__":

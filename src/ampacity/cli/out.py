@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from ampacity.config.mistakes import SiteFileError
 from ampacity.core.errors import AmpacityError
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
-stdout = Console(highlight=False)
+FILE_WIDTH = 500
+"""So that what is one line stays one line in a file or a pipe."""
+
+stdout = Console(highlight=False, width=None if sys.stdout.isatty() else FILE_WIDTH)
 stderr = Console(stderr=True, highlight=False)
 
 
@@ -41,13 +46,17 @@ def fail(error: AmpacityError, *, as_json: bool = False) -> NoReturn:
         print_json(error_document(error))
     elif isinstance(error, SiteFileError):
         for line in error.lines():
-            stderr.print(f"[bold red]error[/] {_plain(line)}", soft_wrap=True)
+            say_error(line)
     else:
-        stderr.print(
-            f"[bold red]error[/] {_plain(error.what)} {_plain(error.remedy)} [dim]({error.code})[/]", soft_wrap=True
-        )
+        say_error(f"{error.what} {error.remedy}", code=error.code)
     raise typer.Exit(FAILED)
 
 
-def _plain(text: str) -> str:
-    return text.replace("[", "\\[")
+def say_error(words: str, *, code: str = "") -> None:
+    """One line for people; `code` is what log and JSON call it."""
+    mark = f" [dim]({code})[/]" if code else ""
+    stderr.print(f"[bold red]error[/] {escape(words)}{mark}", soft_wrap=True)
+
+
+def say_warning(words: str) -> None:
+    stderr.print(f"[yellow]warning[/] {escape(words)}", soft_wrap=True)

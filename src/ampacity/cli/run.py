@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Sequence
+from contextlib import ExitStack
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -13,44 +14,58 @@ import typer
 
 from ampacity.app import run_site
 from ampacity.cli.out import fail
+from ampacity.cli.printer import printer
 from ampacity.cli.status import status_line
 from ampacity.config.site_toml import load
-from ampacity.config.steered import families_known
-from ampacity.core.decision import Decision
+from ampacity.config.steered import effective
 from ampacity.core.errors import AmpacityError
-from ampacity.core.observations import Observation, Observed
-from ampacity.core.site import Site
+from ampacity.core.proof import proof
+from ampacity.runtime.loop import Watcher
+
+
+class LogLevel(Enum):
+    """From all to the least."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
 
 
 def run(
     site: Annotated[Path, typer.Argument(help="What is installed.", metavar="SITE.TOML")],
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Instead of [ocpp] port; 0: any free.")] = None,
-    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
+    log_level: Annotated[LogLevel | None, typer.Option(help="Instead of [log] level.")] = None,
     no_storage: Annotated[bool, typer.Option("--no-storage", help="Keep no record.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON a decision on standard output.")] = False,
 ) -> None:
     """Control the installation until stopped (Ctrl-C or SIGTERM).
 
     At the end every charger that is connected is left at its safe current.
+
+    Example: ampacity run site.toml --log-level debug
     """
     try:
         installation = load(site)
-        families_known(installation)
+        steered = effective(installation)
     except AmpacityError as error:
         fail(error, as_json=as_json)
-    set_up_log(log_level or installation.log.level, as_json=installation.log.json)
+    set_up_log(log_level.value if log_level is not None else installation.log.level, as_json=installation.log.json)
     log = structlog.get_logger("ampacity")
     for warning in installation.warnings:
         log.warning("site-file", what=warning)
+    for line in proof(steered):
+        if shortfall := line.shortfall():
+            log.error("safe-current", circuit=line.circuit, line=line.line.name, what=shortfall[0], remedy=shortfall[1])
     try:
-        run_site(installation, port=port, storage=not no_storage, watchers=[_print_status] if as_json else [])
+        with ExitStack() as opened:
+            watchers: list[Watcher] = []
+            if as_json:
+                put = opened.enter_context(printer(sys.stdout.fileno()))
+                watchers.append(lambda now, observed, seen, decision: put(status_line(now, observed, decision)))
+            run_site(installation, port=port, storage=not no_storage, watchers=watchers)
     except AmpacityError as error:
         fail(error, as_json=as_json)
-
-
-def _print_status(site: Site, observed: Observed, seen: Sequence[Observation], decision: Decision) -> None:
-    sys.stdout.write(status_line(site, observed, decision) + "\n")
-    sys.stdout.flush()
 
 
 def set_up_log(level: str, *, as_json: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,9 +36,8 @@ class SiteFileError(AmpacityError):
     def lines(self) -> list[str]:
         """One sentence of what is wrong and one of what to do, for each mistake."""
         return [
-            f"{self.path.name}{'' if m.line is None else f', line {m.line}'}, {m.place}: {m.what} {m.remedy}"
-            if m.place
-            else f"{self.path.name}{'' if m.line is None else f', line {m.line}'}: {m.what} {m.remedy}"
+            f"{self.path.name}{'' if m.line is None else f', line {m.line}'}{m.place and f', {m.place}'}: "
+            f"{m.what} {m.remedy}"
             for m in self.mistakes
         ]
 
@@ -45,21 +45,44 @@ class SiteFileError(AmpacityError):
         return self.what
 
 
-_HEADER = re.compile(r"^\s*\[\s*([^\]]+?)\s*\]\s*(#.*)?$")
-_KEY = re.compile(r"^\s*((?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*'))*)\s*=")
+_HEADER = re.compile(r"^\s*+\[\[?+([^\[\]]++)\]\]?+\s*+(#.*)?$")
+_PART = r"(?:[A-Za-z0-9_-]++|\"[^\"]*+\"|'[^']*+')"
+_KEY = re.compile(rf"^\s*+({_PART}(?:\s*+\.\s*+{_PART})*+)\s*+=")
+_FENCE = re.compile(r'"""|\'\'\'')
 
 
 def lines_of_keys(text: str) -> dict[str, int]:
     """The line of each table and key of a TOML text, by dotted name; the first, where one is there twice."""
     lines: dict[str, int] = {}
     table = ""
-    for number, line in enumerate(text.splitlines(), start=1):
+    fence = ""
+    for number, line in enumerate(text.split("\n"), start=1):
+        inside = fence
+        for found in _FENCE.findall(line):
+            fence = "" if found == fence else fence or found
+        if inside:
+            continue
         if header := _HEADER.match(line):
             table = _plain(header[1])
-            lines.setdefault(table, number)
+            _note(lines, table, number)
         elif key := _KEY.match(line):
-            lines.setdefault(f"{table}.{_plain(key[1])}" if table else _plain(key[1]), number)
+            _note(lines, f"{table}.{_plain(key[1])}" if table else _plain(key[1]), number)
     return lines
+
+
+def line_of(lines: Mapping[str, int], place: str) -> int | None:
+    """The line of a key or, where it does not stand in the file, of the table it belongs to."""
+    while place:
+        if place in lines:
+            return lines[place]
+        place = place.rpartition(".")[0]
+    return None
+
+
+def _note(lines: dict[str, int], place: str, number: int) -> None:
+    while place:
+        lines.setdefault(place, number)
+        place = place.rpartition(".")[0]
 
 
 def _plain(name: str) -> str:

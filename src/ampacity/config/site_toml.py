@@ -17,11 +17,12 @@ from ampacity.config.installation import (
     OcppSettings,
     StorageSettings,
 )
-from ampacity.config.mistakes import Mistake, SiteFileError, lines_of_keys
-from ampacity.config.table import Table
+from ampacity.config.mistakes import Mistake, SiteFileError, line_of, lines_of_keys
+from ampacity.config.table import Table, hint, shown
 from ampacity.core.errors import SiteError
 from ampacity.core.phases import Line, PhaseAmps, Supply
 from ampacity.core.site import Charger, ChargerId, Circuit, CircuitId, Meter, MeterId, PauseMode, Site
+from ampacity.devices.catalogue import charger_families, meter_families
 
 NOMINAL_V = {
     Supply.SINGLE_PHASE: 230.0,
@@ -36,6 +37,10 @@ unless it is listed for 100 %."""
 LARGEST_FILE_BYTES = 1_000_000
 _TABLES = ("site", "circuits", "meters", "chargers", "ocpp", "storage", "log")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,47}")
+_HOST = re.compile(r"[A-Za-z0-9._-]+|\[?[0-9A-Fa-f:.]+(%[A-Za-z0-9._-]+)?\]?")
+_HOST_AND_PORT = re.compile(r"(?:[a-z]+://)?([A-Za-z0-9._-]+)(?::(\d+))?/?")
+_LARGEST_PASSWORD_BYTES = 1000
+_THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
 
 
 def load(path: Path) -> Installation:
@@ -44,21 +49,30 @@ def load(path: Path) -> Installation:
     Raises:
         SiteFileError: with every mistake that can be found in one reading.
     """
+    return parse(read_text(path), path)
+
+
+def read_text(path: Path) -> str:
+    """What stands in the file.
+
+    Raises:
+        SiteFileError: there is none, or it can't be the text of a site.toml.
+    """
     try:
         with path.open("rb") as file:
             raw = file.read(LARGEST_FILE_BYTES + 1)
     except FileNotFoundError:
         raise _failed(path, "there is no such file.", f"Make one with: ampacity init {path}") from None
-    except OSError as error:
-        raise _failed(path, f"it can't be read ({error.strerror}).", "Check the path and its permissions.") from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise _failed(path, f"it can't be read ({reason}).", "Check the path and its permissions.") from error
     if len(raw) > LARGEST_FILE_BYTES:
         raise _failed(path, "it is larger than 1 MB.", "This is hardly a site.toml; check the path.")
     try:
-        text = raw.decode()
+        return raw.decode()
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise _failed(path, "it is not UTF-8 text.", "Save it as UTF-8.", line) from error
-    return parse(text, path)
 
 
 def parse(text: str, path: Path) -> Installation:
@@ -66,12 +80,15 @@ def parse(text: str, path: Path) -> Installation:
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        found = re.search(r"at line (\d+)", str(error))
+        found = re.search(r" \(at line (\d+), column (\d+)\)$", str(error))
         what = re.sub(r" \(at .*\)$", "", str(error))
         line = int(found[1]) if found else len(text.splitlines()) or 1
-        raise _failed(path, f"not TOML: {what}.", "Correct this line; texts stand in quotes.", line) from error
+        where = f", column {found[2]}" if found else ""
+        raise _failed(path, f"not TOML: {what}{where}.", "Correct this line; texts stand in quotes.", line) from error
     except RecursionError as error:
         raise _failed(path, "it is nested too deeply.", "A site.toml has tables of keys, no deeper.") from error
+    except ValueError as error:  # Python reads no decimal number of more than 4300 digits
+        raise _failed(path, "it has a number of very many digits.", "Correct the number.") from error
     return _Reader(path, text, document).installation()
 
 
@@ -87,13 +104,16 @@ class _Reader:
         self.text = text
         self.document = document
         self.lines = lines_of_keys(text)
+        self.meter_families = tuple(meter_families())
+        self.charger_families = tuple(charger_families())
         self.mistakes: list[Mistake] = []
         self.warnings: list[str] = []
 
     def installation(self) -> Installation:
         for name in self.document:
             if name not in _TABLES:
-                self._wrong(name, "this table is not known.", f"Known: {', '.join(f'[{t}]' for t in _TABLES)}.")
+                known = ", ".join(f"[{table}]" for table in _TABLES)
+                self._wrong(name, "this table is not known.", f"{hint(name, _TABLES)}Known: {known}.")
         table = self._table("site")
         name = table.text("name", self.path.stem)
         supply = Supply(table.text("supply", "three-phase", choices=[s.value for s in Supply]))
@@ -124,7 +144,7 @@ class _Reader:
         if site is None:
             raise SiteFileError(self.path, sorted(self.mistakes, key=lambda m: m.line or 0))
         connections = tuple(connection for _, connection in chargers)
-        self._warn(site, region, connections, ocpp)
+        self.warnings += _warnings(site, region, connections, ocpp)
         return Installation(
             path=self.path,
             text=self.text,
@@ -141,7 +161,7 @@ class _Reader:
     # --- tables ---
 
     def _wrong(self, place: str, what: str, remedy: str) -> None:
-        self.mistakes.append(Mistake(self.lines.get(place), place, what, remedy))
+        self.mistakes.append(Mistake(line_of(self.lines, place), place, what, remedy))
 
     def _table(self, name: str) -> Table:
         values = self.document.get(name, {})
@@ -191,17 +211,19 @@ class _Reader:
 
     def _meter(self, table: Table) -> tuple[Meter, MeterConnection]:
         host, serial = table.optional_text("host"), table.optional_text("serial")
-        if (host is None) == (serial is None):
-            what = "neither host nor serial is given." if host is None else "both host and serial are given."
+        if ("host" in table) == ("serial" in table):
+            what = "both host and serial are given." if "host" in table else "neither host nor serial is given."
             table.wrong("", what, 'Give host = "10.0.0.7" (Modbus TCP) or serial = "/dev/ttyUSB0" (RTU), not both.')
+        if host and not _HOST.fullmatch(host):
+            table.wrong("host", f"{shown(host)} is no host name or address.", _host_remedy(host))
         period = table.number("period_s", 1.0, 0.1, 60, "s")
         meter = Meter(
             id=MeterId(_last(table)), period_s=period, deadline_s=table.optional_number("deadline_s", 1, 300, "s")
         )
         connection = MeterConnection(
             meter=meter.id,
-            device=table.text("device", "auto"),
-            unit=table.whole("unit", 1, 0, 255),
+            device=table.text("device", "auto", choices=["auto", *self.meter_families]),
+            unit=table.whole("unit", 1, *((0, 255) if serial is None else (1, 247))),
             host=host,
             port=table.whole("port", 502, 1, 65535),
             serial=serial,
@@ -236,7 +258,7 @@ class _Reader:
         connection = ChargerConnection(
             charger=name,
             ocpp_id=table.text("ocpp_id", name),
-            family=table.text("family", "auto"),
+            family=table.text("family", "auto", choices=["auto", *self.charger_families]),
             password=self._password(table),
         )
         table.done()
@@ -253,7 +275,7 @@ class _Reader:
             table.wrong(
                 "lines",
                 "it is missing.",
-                f'Set the lines in the charger\'s own order, as {names}, or lines = "unknown".',
+                f'Set the lines in the charger\'s own order, as lines = {shown(names)}, or lines = "unknown".',
             )
             return None
         if isinstance(value, str):
@@ -261,12 +283,12 @@ class _Reader:
         if (
             not isinstance(value, list)
             or not value
-            or any(v not in names for v in value)
+            or any(one not in names for one in value)
             or len(set(value)) < len(value)
         ):
             table.wrong(
                 "lines",
-                f"{value!r} can't be wired on a {supply.value} supply.".replace("'", '"'),
+                f"{shown(value)} can't be wired on a {supply.value} supply.",
                 f"Give each line once at the most, out of {', '.join(names)}, in the charger's own order.",
             )
             return None
@@ -285,14 +307,23 @@ class _Reader:
             return password
         place = self.path.parent / file
         try:
-            password = place.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError, ValueError):
+            if not place.is_file():
+                raise FileNotFoundError(2, "no such file")
+            with place.open(encoding="utf-8") as opened:
+                password = opened.read(_LARGEST_PASSWORD_BYTES).strip()
+        except UnicodeDecodeError:
+            table.wrong("password_file", f"{shown(file)} is not UTF-8 text.", "Put the password into it, as text.")
+            return None
+        except OSError as error:
             table.wrong(
-                "password_file", f'"{file}" can\'t be read.', "Check the path (from site.toml) and permissions."
+                "password_file",
+                f"{shown(file)} can't be read ({error.strerror}).",
+                f"Check the path, which starts where {self.path.name} is, and its permissions.",
             )
             return None
-        if not password:
-            table.wrong("password_file", f'"{file}" is empty.', "Put the password into it.")
+        if not password or not password.isprintable():
+            what = "is empty" if not password else "has more than one line of plain text"
+            table.wrong("password_file", f"{shown(file)} {what}.", "Put the password into it, and nothing else.")
         if _is_open(place):
             self.warnings.append(f"{file}: everybody on this machine can read it. Run: chmod 600 {file}")
         return password
@@ -302,14 +333,18 @@ class _Reader:
         files: dict[str, Path | None] = {}
         for key in ("tls_certificate", "tls_key"):
             name = table.optional_text(key)
-            files[key] = None if name is None else self.path.parent / name
-            if name is not None and not (self.path.parent / name).is_file():
-                table.wrong(key, f'"{name}" is no file.', "Give the path of a PEM file, from where site.toml is.")
-        if (files["tls_certificate"] is None) != (files["tls_key"] is None):
-            table.wrong("tls_key", "TLS needs certificate and key.", "Give tls_certificate and tls_key, or neither.")
+            files[key] = self.path.parent / name if name else None
+            if name and not (self.path.parent / name).is_file():
+                where = f"Give the path of a PEM file, which starts where {self.path.name} is."
+                table.wrong(key, f"{shown(name)} is no file.", where)
+        if ("tls_certificate" in table) != ("tls_key" in table):
+            given = "tls_certificate" if "tls_certificate" in table else "tls_key"
+            table.wrong(given, "TLS needs certificate and key.", "Give tls_certificate and tls_key, or neither.")
         adopt = table.optional_text("adopt_into")
-        if adopt is not None and adopt not in [c.id for c in circuits]:
-            table.wrong("adopt_into", f'there is no circuit "{adopt}".', f"Use: {', '.join(c.id for c in circuits)}.")
+        names = [circuit.id for circuit in circuits]
+        if adopt and adopt not in names:
+            remedy = f"{hint(adopt, names)}Use one of: {', '.join(names)}."
+            table.wrong("adopt_into", f"there is no circuit {shown(adopt)}.", remedy)
         settings = OcppSettings(
             listen=table.text("listen", "0.0.0.0"),
             port=table.whole("port", 8887, 0, 65535),
@@ -346,66 +381,101 @@ class _Reader:
     def _check_twice(
         self, meters: list[tuple[Meter, MeterConnection]], chargers: list[tuple[Charger, ChargerConnection]]
     ) -> None:
-        addresses: dict[str, str] = {}
-        for meter, connection in meters:
-            if (other := addresses.setdefault(connection.address, meter.id)) != meter.id:
-                self._wrong(
-                    f"meters.{meter.id}", f"{connection.address} is meter {other}'s address.", "Give each its own unit."
-                )
+        addresses: dict[str, MeterConnection] = {}
+        buses: dict[str, MeterConnection] = {}
+        for _, one in meters:
+            place = f"meters.{one.meter}"
+            if one.host is None and one.serial is None:
+                continue
+            if (other := addresses.setdefault(one.address.lower(), one)) is not one:
+                what = f"{one.address} is the address of meter {other.meter}, too."
+                self._wrong(place, what, "Give each its own unit, as set on the meter.")
+            if one.serial is not None and _port(other := buses.setdefault(one.serial, one)) != _port(one):
+                what = f"baud, parity or stop_bits differ from those of meter {other.meter}, on the same serial line."
+                self._wrong(place, what, "Set all meters on one line alike.")
         ids: dict[str, str] = {}
-        for charger, one in chargers:
-            if (other := ids.setdefault(one.ocpp_id, charger.id)) != charger.id:
+        for charger, connection in chargers:
+            if (first := ids.setdefault(connection.ocpp_id, charger.id)) != charger.id:
                 self._wrong(
                     f"chargers.{charger.id}.ocpp_id",
-                    f'"{one.ocpp_id}" is charger {other}\'s.',
-                    "Give each charger its own identity.",
+                    f"{shown(connection.ocpp_id)} is the identity of charger {first}, too.",
+                    "Give each charger its own identity, as set on the charger.",
                 )
 
     def _site(self, **parts: Any) -> Site | None:
         try:
             return Site(**parts)
         except SiteError as error:
-            line = self.lines.get(error.place, self.lines.get(error.place.rpartition(".")[0]))
-            self.mistakes.append(Mistake(line, error.place, error.problem, error.remedy))
+            self._wrong(error.place, error.problem, error.remedy)
             return None
 
-    def _warn(self, site: Site, region: str, connections: tuple[ChargerConnection, ...], ocpp: OcppSettings) -> None:
-        for circuit in site.circuits:
-            if circuit.meter is not None and circuit.worst_load_a is None:
-                self.warnings.append(
-                    f"circuits.{circuit.id}: worst_load_a is not stated, so the safe currents can't be proven. "
-                    "Set the most the building draws there, per line, without cars."
-                )
-            if region == "north-america" and circuit.continuous_factor == 1.0:
-                self.warnings.append(
-                    f"circuits.{circuit.id}: continuous_factor is 1.0. Right only for a breaker listed for 100 %."
-                )
-        for charger in site.chargers:
-            limit = min(site.circuits[site.index_of_circuit[charger.circuit]].limit_a)
-            if charger.wiring is None and len(site.supply.lines) > 1:
-                self.warnings.append(
-                    f"chargers.{charger.id}: its wiring is unknown, so it is counted on every line. Set `lines`."
-                )
-            if charger.min_a > limit:
-                self.warnings.append(
-                    f"chargers.{charger.id}: its minimum is more than circuit {charger.circuit} bears ({limit:g} A): "
-                    "it will never charge."
-                )
-            if not charger.guarded:
-                self.warnings.append(
-                    f"chargers.{charger.id}: it can't fall back by itself; offline, it counts at {charger.max_a:g} A."
-                )
-        open_to_all = ocpp.listen not in ("127.0.0.1", "::1", "localhost")
-        bare = [c.charger for c in connections if c.password is None]
-        if open_to_all and bare:
-            self.warnings.append(
-                f"chargers {', '.join(bare)}: no password, so anything on the network can pose as one. "
-                "Set one where the charger can (OCPP security profile 1), or keep the network apart."
+
+def _warnings(site: Site, region: str, connections: tuple[ChargerConnection, ...], ocpp: OcppSettings) -> list[str]:
+    warnings = []
+    for circuit in site.circuits:
+        if circuit.meter is not None and circuit.worst_load_a is None:
+            warnings.append(
+                f"circuits.{circuit.id}: worst_load_a is not stated, so the safe currents can't be proven. "
+                "Set the most the building draws there, per line, without cars."
             )
+        if region == "north-america" and circuit.continuous_factor == 1.0:
+            warnings.append(
+                f"circuits.{circuit.id}: continuous_factor is 1.0. Right only for a breaker listed for 100 %."
+            )
+    for charger in site.chargers:
+        warnings += _charger_warnings(charger, site)
+    bare = [c.charger for c in connections if c.password is None]
+    if ocpp.listen not in _THIS_MACHINE and bare:
+        warnings.append(
+            f"chargers {', '.join(bare)}: no password, so anything on the network can pose as one. "
+            "Set one where the charger can (OCPP security profile 1), or keep the network apart."
+        )
+    if ocpp.listen not in _THIS_MACHINE and len(bare) < len(connections) and ocpp.tls_certificate is None:
+        warnings.append(
+            "ocpp: passwords cross the network in the clear. Set tls_certificate and tls_key where the chargers can, "
+            "or keep the network apart."
+        )
+    return warnings
+
+
+def _charger_warnings(charger: Charger, site: Site) -> list[str]:
+    place = f"chargers.{charger.id}"
+    warnings = []
+    if charger.wiring is None and len(site.supply.lines) > 1:
+        warnings.append(f"{place}: its wiring is unknown, so it is counted on every line. Set `lines`.")
+    limit, narrowest = min(
+        (min(site.circuits[site.index_of_circuit[c]].limit_a), c) for c in site.path(charger.circuit)
+    )
+    if charger.min_a > limit:
+        warnings.append(
+            f"{place}: its minimum is more than circuit {narrowest} bears ({limit:g} A): it will never charge. "
+            "Put it on a larger circuit."
+        )
+    elif charger.max_a > limit:
+        warnings.append(
+            f"{place}: max_a {charger.max_a:g} A is more than circuit {narrowest} bears ({limit:g} A). It is held to "
+            "that while it obeys; set its own maximum lower, on the charger and here."
+        )
+    if not charger.guarded:
+        warnings.append(
+            f"{place}: it can't fall back by itself; offline, it counts at {charger.max_a:g} A. Set max_a as low as "
+            "the charger's own."
+        )
+    return warnings
 
 
 def _last(table: Table) -> str:
     return table.place.partition(".")[2]
+
+
+def _port(meter: MeterConnection) -> tuple[int, str, int]:
+    return meter.baud, meter.parity, meter.stop_bits
+
+
+def _host_remedy(given: str) -> str:
+    if parts := _HOST_AND_PORT.fullmatch(given):
+        return f'Write host = "{parts[1]}"{f" and port = {parts[2]}" if parts[2] else ""}.'
+    return 'Give only the name or address, as host = "10.0.0.7"; the port has a key of its own.'
 
 
 def _is_open(path: Path) -> bool:

@@ -6,24 +6,11 @@ from typing import TypeVar
 
 from ampacity.config.installation import Installation
 from ampacity.core.site import Charger, Site
-from ampacity.devices.catalogue import DeviceUnknown, charger_families, meter_families
+from ampacity.devices.catalogue import DeviceUnknown, charger_families
 from ampacity.devices.charger_family import ChargerFamily
 from ampacity.devices.meter_family import MeterFamily
 
 Family = TypeVar("Family", MeterFamily, ChargerFamily)
-
-
-def families_known(installation: Installation) -> None:
-    """Checks the names of device families.
-
-    Raises:
-        DeviceUnknown: one is not in the catalogue.
-    """
-    meters, chargers = meter_families(), charger_families()
-    for meter in installation.meters:
-        family_named(meters, meter.device, f"meters.{meter.meter}.device")
-    for charger in installation.chargers:
-        family_named(chargers, charger.family, f"chargers.{charger.charger}.family")
 
 
 def effective(installation: Installation) -> Site:

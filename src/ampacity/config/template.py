@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tomlkit
+
+from ampacity.config.site_toml import NOMINAL_V
 from ampacity.core.phases import Supply
 
 
@@ -18,17 +21,32 @@ def new_site_text(
     """A site.toml that passes its check. `meter_host` wins over `meter_serial`; one of them is needed."""
     lines = [line.name for line in supply.lines]
     wiring = _wirings(supply, lines)
-    blocks = [_HEAD.format(name=name.replace('"', "'"), supply=supply.value, region=region, limit_a=f"{limit_a:g}")]
+    blocks = [
+        _HEAD.format(
+            name=_quoted(name), supply=supply.value, region=region, volts=_volts(supply, region), limit_a=f"{limit_a:g}"
+        )
+    ]
     if meter_host is not None:
-        blocks.append(_METER_TCP.format(host=meter_host))
+        blocks.append(_METER_TCP.format(host=_quoted(meter_host)))
     else:
-        blocks.append(_METER_RTU.format(serial=meter_serial))
+        blocks.append(_METER_RTU.format(serial=_quoted(meter_serial or "")))
     blocks.append(_CHARGERS)
     for number in range(chargers):
         shown = ", ".join(f'"{line}"' for line in wiring[number % len(wiring)])
         blocks.append(_CHARGER.format(name=f"charger-{number + 1}", identity=f"CP{number + 1:03}", lines=shown))
     blocks.append(_REST)
     return "\n".join(blocks)
+
+
+def _quoted(text: str) -> str:
+    return tomlkit.string(text).as_string()
+
+
+def _volts(supply: Supply, region: str) -> str:
+    """European nets whose chargers sit between lines have 230 V there (IT, TT delta), not the 208 V of the default."""
+    if supply is Supply.LINE_TO_LINE and region == "europe":
+        return "voltage_v = 230"
+    return f"# voltage_v = {NOMINAL_V[supply]:g}"
 
 
 def _wirings(supply: Supply, lines: list[str]) -> list[list[str]]:
@@ -46,13 +64,13 @@ _HEAD = """\
 # Electricity is dangerous: breaker limits, wiring and meters are for qualified persons.
 
 [site]
-name = "{name}"
+name = {name}
 # single-phase | split-phase | three-phase | three-phase-line-to-line (chargers between two lines)
 supply = "{supply}"
 # europe | north-america (loads of hours may use 80 % of a breaker's rating)
 region = "{region}"
 # Line to neutral; line to line where chargers sit between lines. Default: as usual for the supply.
-# voltage_v = 230
+{volts}
 # budget: an excess that only a pause can remove may last as long as the breaker bears it, 30 s at most.
 # strict: it may not last at all; for those who pay for peaks.
 pause_mode = "budget"
@@ -75,7 +93,7 @@ _METER_TCP = """\
 [meters.main]
 # A family from `ampacity devices`, or "auto" to recognise it.
 device = "auto"
-host = "{host}"
+host = {host}
 port = 502
 unit = 1
 # How often it is read, in seconds.
@@ -85,7 +103,7 @@ _METER_RTU = """\
 [meters.main]
 # A family from `ampacity devices`, or "auto" to recognise it.
 device = "auto"
-serial = "{serial}"
+serial = {serial}
 baud = 9600
 parity = "N"
 stop_bits = 1
