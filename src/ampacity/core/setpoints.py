@@ -373,6 +373,9 @@ def _late_peaks(site: Site, circuits: Sequence[CircuitMemory], blind: Sequence[B
 def _admit(site: Site, cars: list[Car], room: Room, now_s: float) -> list[Car]:
     """Who may charge now. When not all minimums fit, those who wait come in when a turn is over."""
     asking = [car for car in cars if car.movable and car.want is Want.CURRENT and car.cap_a >= car.floor_a]
+    waiting = sorted((car for car in asking if car.limit_a == 0), key=_place_in_line)
+    if not waiting:
+        return asking
     least = room.copy()
     more: dict[int, float] = {}
     for car in cars:
@@ -383,9 +386,6 @@ def _admit(site: Site, cars: list[Car], room: Room, now_s: float) -> list[Car]:
     for way, amps in more.items():
         least.add(site.topology.pulls[way], amps)
     if all(least.excess_a(place) <= TOLERANCE_A or least.limit[place] < 0 for place in range(len(least.limit))):
-        return asking
-    waiting = sorted((car for car in asking if car.limit_a == 0), key=_place_in_line)
-    if not waiting:
         return asking
     inside = [car for car in asking if car.limit_a > 0]
     staying = [car for car in inside if not _turn_over(site, car, now_s)]
