@@ -139,6 +139,8 @@ def _cars_below(
     sums: dict[int, tuple[float, float]] = {}
     for number in topology.below[circuit]:
         memory = chargers[number]
+        if memory.limit_a == memory.draw_a == memory.draw_before_a == 0.0 and memory.online_s is not None:
+            continue  # nothing flows there, and nothing did
         low, most = _at_sample(memory, sample_s, settle_s, now_s)
         if memory.draw_s is not None:
             if memory.draw_before_s is not None and memory.draw_before_s > known.changed_s + settle_s:
