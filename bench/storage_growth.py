@@ -10,6 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from sqlalchemy import func, select
+
 from ampacity.core.decide import decide
 from ampacity.core.observations import (
     ChargerLink,
@@ -24,7 +26,8 @@ from ampacity.core.phases import PhaseAmps, PhaseVolts, PhaseWatts
 from ampacity.core.site import MeterId
 from ampacity.storage.database import open_database
 from ampacity.storage.history import Retention
-from ampacity.storage.journal import JournalWriter
+from ampacity.storage.journal import FLUSH_S, JournalWriter
+from ampacity.storage.schema import batches, rollups, seconds, snapshots
 from decide_speed import site_of
 
 START_S = 1_700_000_000.0
@@ -48,6 +51,8 @@ def main(hours: float) -> None:
             started_s=0.0,
             wall_s=lambda: START_S + second,
             flush_s=0.05,
+            block_s=FLUSH_S,
+            most_queued=10**6,
         )
         observed, limits = Observed(), [0.0] * 25
         answers: list[Observation] = []
@@ -93,9 +98,14 @@ def main(hours: float) -> None:
         journal.close()
         with engine.connect() as connection:
             connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            bodies = {
+                table.name: connection.execute(select(func.sum(func.length(table.c.body)))).scalar() or 0
+                for table in (batches, snapshots, seconds, rollups)
+            }
         size = file.stat().st_size
         engine.dispose()
     print(f"{hours:g} h: {size / 1e6:.2f} MB, {size / 1e6 / hours * 24:.1f} MB a day")
+    print("of it " + ", ".join(f"{name} {size / 1e6 / hours * 24:.1f}" for name, size in bodies.items()))
 
 
 if __name__ == "__main__":

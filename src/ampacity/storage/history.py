@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import math
-import struct
-import zlib
-from collections.abc import Iterator, Mapping
+from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-import msgspec
-from sqlalchemy import Connection, Engine, delete, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Engine, and_, delete, exists, select
 
-from ampacity.core.decision import Decision
-from ampacity.core.observations import Observed
-from ampacity.storage.codec import packed
-from ampacity.storage.schema import batches, rollups, seconds, snapshots
+from ampacity.storage.database import free_pages, writing
+from ampacity.storage.rollup import DIGITS, MINUTE_S, QUARTER_S, Spread, minute_of, second_rows, span_of, spread_rows
+from ampacity.storage.schema import batches, gaps, rollups, runs, seconds, sites, snapshots
 
-SPANS_S = (60, 900)
+RESOLUTIONS_S = (1, MINUTE_S, QUARTER_S)
+PAGE_ROWS = 64
+"""Read at once, so that a slow reader never holds the database."""
+
 SLICE = 500
 """Rows deleted at a time, so that nobody waits for the database."""
+
+FREED_PAGES = 200
+DAY_S = 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,144 +34,99 @@ class Retention:
     journal_days: float
 
 
-def figures(decision: Decision, observed: Observed) -> dict[str, float]:
-    """What is kept of a pass, by series: `main.l1.measured_a`, `left.setpoint_a`, ..."""
-    out: dict[str, float] = {}
-    for view in decision.circuits:
-        for line in range(len(view.limit_a)):
-            if view.measured_a is not None:
-                out[f"{view.circuit}.l{line + 1}.measured_a"] = view.measured_a[line]
-            out[f"{view.circuit}.l{line + 1}.cars_a"] = view.cars_a[line]
-    for setpoint in decision.setpoints:
-        out[f"{setpoint.charger}.setpoint_a"] = setpoint.limit_a
-        seen = observed.chargers.get(setpoint.charger)
-        if seen is not None and seen.currents is not None:
-            out[f"{setpoint.charger}.current_a"] = max(seen.currents)
-    return out
-
-
-class Roller:
-    """Collects figures by the second and writes them, minute by minute. Used by the writer's thread alone."""
-
-    def __init__(self) -> None:
-        self._minute: int | None = None
-        self._second: dict[str, list[float]] = {}
-
-    def add(self, connection: Connection, wall_s: float, values: Mapping[str, float]) -> None:
-        minute, second = divmod(int(wall_s), 60)
-        if minute != self._minute:
-            self.flush(connection)
-            self._minute, self._second = minute, _minute_row(connection, minute)
-        for name, value in values.items():
-            row = self._second.get(name)
-            if row is None:
-                row = self._second[name] = [math.nan] * 60
-            row[second] = value
-
-    def flush(self, connection: Connection) -> None:
-        """Writes the minute under way, as far as it has come."""
-        if self._minute is None or not self._second:
-            return
-        body = packed({name: struct.pack("<60f", *row) for name, row in self._second.items()})
-        connection.execute(
-            insert(seconds)
-            .values(minute=self._minute, body=body)
-            .on_conflict_do_update(index_elements=["minute"], set_={"body": body})
-        )
-        spread = {name: _spread(row) for name, row in self._second.items()}
-        _write_rollup(connection, 60, self._minute * 60, spread)
-        self._widen(connection, self._minute * 60)
-
-    def _widen(self, connection: Connection, start_s: int) -> None:
-        """The quarter of an hour anew, from its minutes: right also after a restart in the middle of it."""
-        quarter = start_s - start_s % 900
-        merged: dict[str, list[list[float]]] = {}
-        for _, series in _rollup_rows(connection, 60, quarter, quarter + 900):
-            for name, figures_ in series.items():
-                merged.setdefault(name, []).append(figures_)
-        wide = {
-            name: [min(r[0] for r in rows), sum(r[1] for r in rows) / len(rows), max(r[2] for r in rows)]
-            for name, rows in merged.items()
-        }
-        _write_rollup(connection, 900, quarter, wide)
-
-
-def _minute_row(connection: Connection, minute: int) -> dict[str, list[float]]:
-    """What is already written of a minute: by the run before this one, or before the clock was set back."""
-    body = connection.execute(select(seconds.c.body).where(seconds.c.minute == minute)).scalar()
-    if body is None:
-        return {}
-    rows = msgspec.msgpack.decode(zlib.decompress(body), type=dict[str, bytes])
-    return {name: list(struct.unpack("<60f", row)) for name, row in rows.items()}
-
-
-def _spread(row: list[float]) -> list[float]:
-    known = [value for value in row if not math.isnan(value)]
-    return [min(known), sum(known) / len(known), max(known)]
-
-
-def _write_rollup(connection: Connection, span_s: int, start_s: int, series: Mapping[str, list[float]]) -> None:
-    body = packed({name: [round(v, 3) for v in figures_] for name, figures_ in series.items()})
-    connection.execute(
-        insert(rollups)
-        .values(span_s=span_s, start_s=start_s, body=body)
-        .on_conflict_do_update(index_elements=["span_s", "start_s"], set_={"body": body})
-    )
-
-
-def _rollup_rows(
-    connection: Connection, span_s: int, from_s: float, to_s: float
-) -> Iterator[tuple[int, dict[str, list[float]]]]:
-    rows = connection.execute(
-        select(rollups.c.start_s, rollups.c.body)
-        .where(rollups.c.span_s == span_s, rollups.c.start_s >= from_s, rollups.c.start_s < to_s)
-        .order_by(rollups.c.start_s)
-    )
-    for start_s, body in rows:
-        yield start_s, msgspec.msgpack.decode(zlib.decompress(body), type=dict[str, list[float]])
-
-
 def history(
     engine: Engine, series: str, from_s: float, to_s: float, span_s: int
 ) -> Iterator[tuple[int, float, float, float]]:
-    """Start, least, mean and most of each span (1, 60 or 900 s) that has something of the series, in order."""
-    with engine.connect() as connection:
-        if span_s != 1:
-            for start_s, figures_ in _rollup_rows(connection, span_s, from_s, to_s):
-                if series in figures_:
-                    least, mean, most = figures_[series]
-                    yield start_s, least, mean, most
-            return
-        rows = connection.execute(
-            select(seconds.c.minute, seconds.c.body)
-            .where(seconds.c.minute >= from_s // 60, seconds.c.minute <= to_s // 60)
-            .order_by(seconds.c.minute)
-        )
-        for minute, body in rows:
-            packed_row = msgspec.msgpack.decode(zlib.decompress(body), type=dict[str, bytes]).get(series)
-            for second, value in enumerate(struct.unpack("<60f", packed_row) if packed_row else ()):
-                if not math.isnan(value) and from_s <= minute * 60 + second < to_s:
-                    yield minute * 60 + second, value, value, value
+    """Start, least, mean and most of each span that has something of the series, in order.
+
+    Times are UTC seconds since 1970, `to_s` excluded; `span_s` is 1, 60 or 900. Amperes. At 1 s all three are the same.
+    A minute is there once it is over.
+
+    Raises:
+        ValueError: another span.
+        StorageDamaged: a row can't be read.
+    """
+    for start_s, spreads in spans(engine, from_s, to_s, span_s):
+        one = spreads.get(series)
+        if one is not None:
+            yield start_s, one.least, one.mean, one.most
+
+
+def spans(engine: Engine, from_s: float, to_s: float, span_s: int) -> Iterator[tuple[int, dict[str, Spread]]]:
+    """All series, span by span, as `history` has one of them."""
+    if span_s not in RESOLUTIONS_S:
+        raise ValueError(f"{span_s} s is none of {RESOLUTIONS_S}")
+    for start_s, body in _rows(engine, from_s, to_s, span_s):
+        if span_s == 1:
+            yield from _by_second(start_s, minute_of(body), from_s, to_s)
+        else:
+            yield start_s, span_of(body)
+
+
+def series_names(engine: Engine, from_s: float, to_s: float, span_s: int) -> list[str]:
+    """Series that have something in these spans, by name."""
+    names: set[str] = set()
+    for _, spreads in spans(engine, from_s, to_s, span_s):
+        names |= spreads.keys()
+    return sorted(names)
 
 
 def forget(engine: Engine, retention: Retention, wall_s: float) -> int:
-    """Deletes one slice of what is older than it is kept. Returns how many rows; 0: all is done."""
-    day = 86_400.0
-    with engine.begin() as connection:
+    """Deletes one slice of what is older than it is kept. Returns how many rows; 0: all is done.
+
+    Sessions, settings and the audit stay.
+    """
+    journal_s = wall_s - retention.journal_days * DAY_S
+    with writing(engine) as connection:
         gone = 0
-        for table, column, oldest in (
-            (seconds, seconds.c.minute, (wall_s - retention.seconds_days * day) / 60),
-            (batches, batches.c.wall_s, wall_s - retention.journal_days * day),
-            (snapshots, snapshots.c.wall_s, wall_s - retention.journal_days * day),
+        for key, old in (
+            (seconds.c.minute, seconds.c.minute < (wall_s - retention.seconds_days * DAY_S) / MINUTE_S),
+            (batches.c.id, batches.c.wall_s < journal_s),
+            (snapshots.c.id, snapshots.c.wall_s < journal_s),
+            (runs.c.id, and_(runs.c.started_s < journal_s, ~exists().where(batches.c.run == runs.c.id))),
+            (sites.c.id, ~exists().where(runs.c.id == sites.c.run)),
+            (gaps.c.id, ~exists().where(runs.c.id == gaps.c.run)),
         ):
-            key = next(iter(table.primary_key))
-            gone += connection.execute(
-                delete(table).where(key.in_(select(key).where(column < oldest).limit(SLICE)))
-            ).rowcount
-        for span_s, days in ((60, retention.minutes_days), (900, retention.quarters_days)):
-            old = select(rollups.c.start_s).where(rollups.c.span_s == span_s, rollups.c.start_s < wall_s - days * day)
-            gone += connection.execute(
-                delete(rollups).where(rollups.c.span_s == span_s, rollups.c.start_s.in_(old.limit(SLICE)))
-            ).rowcount
-        connection.exec_driver_sql("PRAGMA incremental_vacuum(200)")
+            gone += connection.execute(delete(key.table).where(key.in_(select(key).where(old).limit(SLICE)))).rowcount
+        start = rollups.c.start_s
+        for span_s, days in ((MINUTE_S, retention.minutes_days), (QUARTER_S, retention.quarters_days)):
+            level = rollups.c.span_s == span_s
+            old_spans = select(start).where(level, start < wall_s - days * DAY_S).limit(SLICE)
+            gone += connection.execute(delete(rollups).where(level, start.in_(old_spans))).rowcount
+    free_pages(engine, FREED_PAGES)
     return gone
+
+
+def _rows(engine: Engine, from_s: float, to_s: float, span_s: int) -> Iterator[tuple[int, bytes]]:
+    """UTC seconds of each row's start, and its body; a page at a time."""
+    while True:
+        with engine.connect() as connection:
+            if span_s == 1:
+                page = [
+                    (minute * MINUTE_S, body)
+                    for minute, body in second_rows(
+                        connection, math.floor(from_s / MINUTE_S), math.ceil(to_s / MINUTE_S), PAGE_ROWS
+                    )
+                ]
+            else:
+                page = list(spread_rows(connection, span_s, from_s, to_s, PAGE_ROWS))
+        yield from page
+        if len(page) < PAGE_ROWS:
+            return
+        from_s = page[-1][0] + (MINUTE_S if span_s == 1 else span_s)
+
+
+def _by_second(
+    start_s: int, rows: dict[str, array[float]], from_s: float, to_s: float
+) -> Iterator[tuple[int, dict[str, Spread]]]:
+    for second in range(MINUTE_S):
+        if from_s <= start_s + second < to_s:
+            spreads = {name: _exact(row[second]) for name, row in rows.items() if not math.isnan(row[second])}
+            if spreads:
+                yield start_s + second, spreads
+
+
+def _exact(value: float) -> Spread:
+    # Stored with 24 bits: more digits than these are no measurement.
+    value = round(value, DIGITS)
+    return Spread(value, value, value, 1)

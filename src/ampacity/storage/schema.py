@@ -32,7 +32,8 @@ batches = Table(
     Column("last_s", Float, nullable=False),
     Column("wall_s", Float, nullable=False, doc="when it was written"),
     Column("passes", Integer, nullable=False),
-    Column("body", LargeBinary, nullable=False),
+    Column("body", LargeBinary, nullable=False, doc="the passes, see codec.Pass"),
+    Column("first_pass", Integer, doc="its number in the run, lost ones counted; NULL before schema 0002"),
     Index("batch_by_time", "run", "first_s"),
 )
 snapshots = Table(
@@ -43,6 +44,7 @@ snapshots = Table(
     Column("before_s", Float, nullable=False, doc="controller's clock: what was observed before this pass"),
     Column("wall_s", Float, nullable=False),
     Column("body", LargeBinary, nullable=False),
+    Index("snapshot_by_time", "run", "before_s"),
 )
 gaps = Table(
     "gap",
@@ -65,7 +67,7 @@ rollups = Table(
     metadata,
     Column("span_s", Integer, primary_key=True, doc="60 or 900"),
     Column("start_s", Integer, primary_key=True),
-    Column("body", LargeBinary, nullable=False, doc="{series: [least, mean, most]}"),
+    Column("body", LargeBinary, nullable=False, doc="{series: [least, mean, most, seconds]}"),
 )
 sessions = Table(
     "session",
