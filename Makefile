@@ -49,6 +49,7 @@ campaign: $(READY) ## the safety properties on a thousand random sites (some ten
 
 docs: $(READY) ## write the pages that are made from the catalogue
 	@$(BIN)/python -m ampacity.devices.reference > docs/reference/meters.md
+	@$(BIN)/python -m ampacity.devices.charger_reference > docs/reference/chargers.md
 
 picture: $(READY) ## take the README's picture of the demo anew
 	@$(BIN)/python docs/pictures/make_demo_picture.py

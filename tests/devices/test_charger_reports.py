@@ -124,3 +124,33 @@ def test_any_values_give_a_report_without_negative_currents_or_none(
     if report is not None and report.currents is not None:
         assert len(report.currents) == phases
         assert all(amps >= 0 for amps in report.currents)
+
+
+def test_a_unit_of_another_measurand_is_no_unit() -> None:
+    report, unused = report_of(ChargerId("c"), 0.0, 3, 230.0, [Sampled("500", "Current.Import", None, "W")])
+    assert report is None
+    assert unused == "Current.Import = '500' W"
+
+
+def test_a_measurand_that_is_not_read_is_passed_over_in_silence() -> None:
+    assert report_of(ChargerId("c"), 0.0, 3, 230.0, [Sampled("41", "Temperature", None, "Celsius")]) == (None, "")
+
+
+def test_energy_by_phase_is_summed() -> None:
+    values = [("100", "Energy.Active.Import.Register", f"L{n}", "Wh") for n in (1, 2, 3)]
+    assert _report(*values).energy_wh == 300
+
+
+def test_a_voltage_between_phases_is_brought_to_neutral() -> None:
+    report = _report(
+        *(("2300", "Power.Active.Import", f"L{n}", "W") for n in (1, 2, 3)),
+        *(("398.37", "Voltage", phase, "V") for phase in ("L1-L2", "L2-L3", "L3-L1")),
+    )
+    assert report.currents is not None
+    assert report.currents.values == pytest.approx((10.0, 10.0, 10.0), abs=0.01)
+
+
+def test_a_charger_between_two_lines_draws_the_power_of_both() -> None:
+    report = _report(("3600", "Power.Active.Import", "L1", "W"), ("3600", "Power.Active.Import", "L2", "W"), phases=1)
+    assert report.currents is not None
+    assert report.currents.values == pytest.approx((7200 / 230,))

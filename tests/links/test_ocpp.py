@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ from ampacity.core.site import ChargerId
 from ampacity.devices.catalogue import charger_families
 from ampacity.devices.charger_family import ChargerFamily
 from ampacity.links.ocpp import framing, messages, profiles
+from ampacity.links.ocpp.remembered import Remembered
 from ampacity.links.ocpp.server import OcppServer, tls_context
 from ampacity.links.ocpp.station import Endpoint, Station
 
@@ -373,6 +375,7 @@ async def test_at_the_end_every_charger_is_left_at_its_safe_current() -> None:
 # --- without a socket ------------------------------------------------------------------------------------------------
 
 
+@cache
 def _schema(action: str) -> Any:
     document = json.loads((SCHEMAS / f"{action}.json").read_text(encoding="utf-8-sig"))
     return jsonschema_rs.validator_for(document)
@@ -394,12 +397,13 @@ def test_every_profile_we_send_fits_the_schema(
     command = Command(charger=ChargerId("c"), limit_a=limit, safe_a=safe, lease_s=lease, renewal=False)
     now = datetime(2026, 1, 1, tzinfo=UTC)
     form = profiles.Form(**{**{n: getattr(form, n) for n in form.__slots__}, "lease_form": lease_form})
-    for message in (profiles.operating(command, form, kind, now), profiles.base(safe, form, kind, now)):
-        payload = json.loads(framing.call_text("x", message))[3]
-        _schema("SetChargingProfile").validate(payload)
-        for period in payload["csChargingProfiles"]["chargingSchedule"]["chargingSchedulePeriod"]:
-            bound = max(limit, safe) * (230 * phases if kind.watts else 1)
-            assert period["limit"] <= bound + 1e-6
+    for one in (form, *profiles.other_forms(form)):
+        for message in (profiles.operating(command, one, kind, now), profiles.base(safe, one, kind, now)):
+            payload = json.loads(framing.call_text("x", message))[3]
+            _schema("SetChargingProfile").validate(payload)
+            for period in payload["csChargingProfiles"]["chargingSchedule"]["chargingSchedulePeriod"]:
+                bound = max(limit, safe) * (230 * phases if one.watts else 1)
+                assert period["limit"] <= bound + 1e-6
 
 
 @pytest.mark.parametrize(
@@ -424,11 +428,11 @@ def _station(put: Callable[[Observation], None]) -> Station:
     return Station(
         endpoint(),
         FAMILIES,
+        Remembered(ChargerId("left"), lambda: 7),
         send=send,
         put=put,
         now_s=lambda: 1.0,
         wall=lambda: datetime(2026, 1, 1, tzinfo=UTC),
-        next_transaction=lambda: 7,
     )
 
 

@@ -13,6 +13,17 @@ profile; or not at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Introduction:
+    """A BootNotification, and where it was seen."""
+
+    vendor: str
+    model: str
+    firmware: str
+    seen: str
+    """"assumed": nowhere in public; put together from the maker's name and the model's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChargerFamily:
     """What is special about a family. Defaults are what the standard says."""
 
@@ -20,7 +31,8 @@ class ChargerFamily:
     maker: str
     models: tuple[str, ...] = ()
     match: tuple[dict[str, str], ...] = ()
-    """Beginnings of vendor, model and firmware in its BootNotification, in lower case; any one entry suffices."""
+    """Beginnings of vendor, model and firmware in its BootNotification, in lower case; "" where it says none. Any one
+    entry suffices."""
 
     connector: int = 0
     """On which connector the operating profile is set; 0: all of them."""
@@ -43,8 +55,7 @@ class ChargerFamily:
     lease_s: float | None = None
     """Instead of the charger's own, where messages must be rarer."""
     min_interval_s: float | None = None
-    min_firmware: str = ""
-    samples: tuple[dict[str, str], ...] = ()
+    samples: tuple[Introduction, ...] = ()
     source: tuple[str, ...] = ()
 
     def grid_a(self, amps: float) -> float:
@@ -55,11 +66,11 @@ class ChargerFamily:
 
 
 def charger_family_of(document: Mapping[str, Any]) -> ChargerFamily:
-    """A family from its TOML document; TypeError or KeyError where it is not complete."""
+    """A family from its TOML document; TypeError or ValueError where it is not complete."""
     fields: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in document.items()
     }
-    fields["samples"] = fields.pop("sample", ())
+    fields["samples"] = tuple(Introduction(**sample) for sample in fields.pop("sample", ()))
     family = ChargerFamily(**fields)
     if family.lease_form not in LEASE_FORMS:
         raise ValueError(f"{family.id}: lease_form {family.lease_form} is not known")
@@ -72,11 +83,13 @@ def recognised(families: Iterable[ChargerFamily], vendor: str, model: str, firmw
     best, weight = ChargerFamily(id="generic", maker="any"), -1
     for family in families:
         for match in family.match:
-            if (
-                all(said[key].startswith(begin) for key, begin in match.items())
-                and len("".join(match.values())) > weight
-            ):
-                best, weight = family, len("".join(match.values()))
+            length = len("".join(match.values()))
+            if length > weight and all(_begins(said[key], begin) for key, begin in match.items()):
+                best, weight = family, length
         if family.id == "generic" and weight < 0:
             best, weight = family, 0
     return best
+
+
+def _begins(said: str, begin: str) -> bool:
+    return said.startswith(begin) if begin else not said

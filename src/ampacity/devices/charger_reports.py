@@ -11,7 +11,18 @@ from ampacity.core.phases import PhaseAmps
 from ampacity.core.site import ChargerId
 
 LARGEST_A = 1000.0
-_SCALES = {"": 1.0, "A": 1.0, "V": 1.0, "W": 1.0, "WH": 1.0, "PERCENT": 1.0, "KW": 1e3, "KWH": 1e3, "MA": 1e-3}
+CURRENT, POWER, VOLTAGE = "Current.Import", "Power.Active.Import", "Voltage"
+ENERGY, SOC = "Energy.Active.Import.Register", "SoC"
+
+_UNITS = {
+    CURRENT: {"": 1.0, "A": 1.0, "MA": 1e-3},
+    POWER: {"": 1.0, "W": 1.0, "KW": 1e3},
+    VOLTAGE: {"": 1.0, "V": 1.0},
+    ENERGY: {"": 1.0, "WH": 1.0, "KWH": 1e3},
+    SOC: {"": 1.0, "PERCENT": 1.0, "%": 1.0},
+}
+"""What is read, and its units in capitals. Without a unit: the standard's default."""
+
 _STATES = {
     "available": ChargerState.AVAILABLE,
     "preparing": ChargerState.PREPARING,
@@ -62,37 +73,43 @@ def report_of(
     amps: dict[str, float] = {}
     watts: dict[str, float] = {}
     voltage: dict[str, float] = {}
-    energy_wh: int | None = None
+    energy: dict[str, float] = {}
     soc_pct: float | None = None
     unused = ""
     for value, measurand, phase, unit in values:
+        units = _UNITS.get(measurand)
+        if units is None:
+            continue
         number = number_of(value)
-        scale = _SCALES.get(unit.upper() if unit else "")
+        scale = units.get(unit.upper() if unit else "")
         if number is None or scale is None:
-            unused = f"{measurand} = {value[:40]!r} {unit or ''}".rstrip()
+            unused = f"{measurand} = {value[:40]!r} {(unit or '')[:20]}".rstrip()
             continue
         number *= scale
-        where = (phase or "")[:2].upper()
-        if measurand == "Current.Import":
+        where = phase[:2].upper() if phase else ""
+        if measurand == CURRENT:
             if abs(number) > LARGEST_A:
-                unused = f"Current.Import of {number:g} A"
+                unused = f"{CURRENT} of {number:g} A"
             elif where != "N":
                 amps[where] = max(0.0, number)
-        elif measurand == "Power.Active.Import":
+        elif measurand == POWER:
             if abs(number) > LARGEST_A * 1000:
-                unused = f"Power.Active.Import of {number:g} W"
+                unused = f"{POWER} of {number:g} W"
             else:
                 watts[where] = max(0.0, number)
-        elif measurand == "Voltage":
+        elif measurand == VOLTAGE:
+            if phase is not None and phases > 1 and "-L" in phase.upper():
+                number /= math.sqrt(3)  # between two phases
             if 50 <= number <= 500:
                 voltage[where] = number
-        elif measurand == "Energy.Active.Import.Register":
-            if not where and 0 <= number < 1e12:
-                energy_wh = round(number)
-        elif measurand == "SoC" and 0 <= number <= 100:
+        elif measurand == ENERGY:
+            if 0 <= number < 1e12:
+                energy[where] = number
+        elif 0 <= number <= 100:
             soc_pct = number
     currents, current_a = _currents(phases, volts, amps, watts, voltage)
-    power_w = watts.get("", sum(watts.values()) if watts else None)
+    power_w = _total(watts)
+    energy_wh = _total(energy)
     if currents is None and current_a is None and power_w is None and energy_wh is None and soc_pct is None:
         return None, unused
     return (
@@ -102,25 +119,30 @@ def report_of(
             currents=currents,
             current_a=current_a,
             power_w=power_w,
-            energy_wh=energy_wh,
+            energy_wh=None if energy_wh is None else round(energy_wh),
             soc_pct=soc_pct,
         ),
         unused,
     )
 
 
+def _total(by_phase: dict[str, float]) -> float | None:
+    """The value without a phase; else the sum of the phases."""
+    if not by_phase:
+        return None
+    return by_phase[""] if "" in by_phase else sum(by_phase.values())
+
+
 def _currents(
     phases: int, volts: float, amps: dict[str, float], watts: dict[str, float], voltage: dict[str, float]
 ) -> tuple[PhaseAmps | None, float | None]:
     """Currents by the charger's own phase; else one current of which the phase is not known."""
-    names = ("L1", "L2", "L3")[:phases]
     by_phase = {name: a for name, a in amps.items() if name}
-    if not amps and any(name for name in watts):
+    if not amps:
         by_phase = {name: w / voltage.get(name, volts) for name, w in watts.items() if name}
     if phases == 1:
-        if by_phase:
-            return PhaseAmps((max(by_phase.values()),)), None
-        return (PhaseAmps((amps[""],)), None) if "" in amps else (None, None)
+        return _single(amps, by_phase), None
+    names = ("L1", "L2", "L3")[:phases]
     if all(name in by_phase for name in names):
         return PhaseAmps(tuple(by_phase[name] for name in names)), None
     if by_phase:
@@ -131,3 +153,10 @@ def _currents(
             return PhaseAmps(tuple(by_phase.get(name, 0.0) for name in names)), None
         return None, max(by_phase.values())
     return None, amps.get("")
+
+
+def _single(amps: dict[str, float], by_phase: dict[str, float]) -> PhaseAmps | None:
+    """Of a charger with one phase: between two lines it may name both, with one current or each line's own power."""
+    if by_phase:
+        return PhaseAmps((max(by_phase.values()) if amps else sum(by_phase.values()),))
+    return PhaseAmps((amps[""],)) if "" in amps else None

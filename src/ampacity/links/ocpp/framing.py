@@ -16,6 +16,7 @@ _frame = msgspec.json.Decoder(list[msgspec.Raw])
 _number = msgspec.json.Decoder(int)
 _string = msgspec.json.Decoder(str)
 _encoder = msgspec.json.Encoder()
+_EMPTY = msgspec.Raw(b"{}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """A frame that is none, and why. `id` where it could be read, so that it can be answered."""
+    """A frame that is none, and why. `id` where it is a request whose identity could be read: it can be answered."""
 
     id: str | None
     what: str
@@ -59,24 +60,32 @@ def frame_of(message: str | bytes) -> Frame:
     """What a message is. Never raises."""
     try:
         parts = _frame.decode(message)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         return Malformed(None, f"not a JSON array ({error})")
-    known = None
+    kind, known = None, None
     try:
         kind = _number.decode(parts[0])
         known = _string.decode(parts[1])
-        if not known or len(known) > LONGEST_ID:
+        if not 0 < len(known) <= LONGEST_ID:
             return Malformed(None, f"a message id of {len(known)} characters")
         if kind == CALL:
-            return Call(known, _string.decode(parts[2]), parts[3] if len(parts) > 3 else msgspec.Raw(b"{}"))
+            return Call(known, _string.decode(parts[2]), parts[3] if len(parts) > 3 else _EMPTY)
         if kind == CALL_RESULT:
-            return Result(known, parts[2] if len(parts) > 2 else msgspec.Raw(b"{}"))
+            return Result(known, parts[2] if len(parts) > 2 else _EMPTY)
         if kind == CALL_ERROR:
-            texts = [_string.decode(part) for part in parts[2:4]]
-            return Refusal(known, texts[0], texts[1] if len(texts) > 1 else "")
-    except (msgspec.DecodeError, UnicodeDecodeError, IndexError) as error:
-        return Malformed(known, f"not an OCPP-J frame ({error})")
-    return Malformed(known, f"message type {kind} is not known")
+            return Refusal(known, _lenient(parts, 2) or "GenericError", _lenient(parts, 3))
+    except (msgspec.DecodeError, UnicodeError, IndexError) as error:
+        return Malformed(known if kind == CALL else None, f"not an OCPP-J frame ({error})")
+    # OCPP-J 1.6, 4.1.3: a message of another type is to be passed over.
+    return Malformed(None, f"message type {kind} is not known")
+
+
+def _lenient(parts: list[msgspec.Raw], place: int) -> str:
+    """The text at a place; "" where there is none."""
+    try:
+        return _string.decode(parts[place])
+    except (msgspec.DecodeError, UnicodeError, IndexError):
+        return ""
 
 
 def call_text(message_id: str, payload: Outgoing) -> str:

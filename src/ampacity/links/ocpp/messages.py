@@ -6,9 +6,11 @@ from typing import Any
 
 import msgspec
 
-from ampacity.devices.charger_reports import Sampled
+from ampacity.devices.charger_reports import ENERGY, SOC, Sampled
 
 Scalar = str | int | float | bool | None
+_ELSEWHERE = ("EV", "Body", "Inlet")
+"""Where values are not those of the socket."""
 
 
 class In(msgspec.Struct):
@@ -36,6 +38,7 @@ class SampledValue(In):
     phase: Scalar = None
     unit: Scalar = None
     location: Scalar = None
+    format: Scalar = None
 
 
 class MeterValue(In):
@@ -115,7 +118,16 @@ def decoded(action: str, payload: msgspec.Raw) -> Incoming:
 
     Raises:
         msgspec.DecodeError: it is not of the action's shape, and nothing in it can be used.
+        RecursionError: it is nested without end.
     """
+    try:
+        return _decoded(action, payload)
+    except UnicodeError:
+        # Some send a degree sign, or a driver's name, in the charset of their own.
+        return _decoded(action, bytes(payload).decode(errors="replace").encode())
+
+
+def _decoded(action: str, payload: msgspec.Raw | bytes) -> Incoming:
     try:
         message: Incoming = _DECODERS[action].decode(payload)
     except msgspec.ValidationError:
@@ -166,23 +178,32 @@ def whole(value: Scalar) -> int | None:
 
 
 def sampled(entries: list[MeterValue]) -> list[Sampled]:
-    """All sampled values of the socket, the newest last."""
-    if len(entries) > 1:
-        entries = sorted(entries, key=lambda entry: text(entry.timestamp))
+    """The values of the socket; of several entries the newest that has a measurand."""
+    if len(entries) == 1:
+        return _of_the_socket(entries[0])
+    out: list[Sampled] = []
+    have: set[str] = set()
+    for entry in sorted(entries, key=lambda entry: text(entry.timestamp), reverse=True):
+        values = [one for one in _of_the_socket(entry) if one.measurand not in have]
+        have.update(one.measurand for one in values)
+        out += values
+    return out
+
+
+def _of_the_socket(entry: MeterValue) -> list[Sampled]:
     out = []
-    for entry in entries:
-        for one in entry.sampledValue:
-            if one.location in ("EV", "Body", "Inlet"):
-                continue
-            value, measurand, phase, unit = one.value, one.measurand, one.phase, one.unit
-            out.append(
-                Sampled(
-                    value if type(value) is str else text(value),
-                    measurand if type(measurand) is str and measurand else "Energy.Active.Import.Register",
-                    phase if type(phase) is str else None,
-                    unit if type(unit) is str else None,
-                )
+    for one in entry.sampledValue:
+        value, measurand, phase, unit = one.value, one.measurand, one.phase, one.unit
+        if one.format == "SignedData" or (one.location in _ELSEWHERE and measurand != SOC):
+            continue
+        out.append(
+            Sampled(
+                value if type(value) is str else text(value),
+                measurand if type(measurand) is str and measurand else ENERGY,
+                phase if type(phase) is str else None,
+                unit if type(unit) is str else None,
             )
+        )
     return out
 
 

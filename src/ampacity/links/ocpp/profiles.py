@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from ampacity.core.decision import Command
@@ -39,6 +39,27 @@ def form_of(family: ChargerFamily, *, phases: int, volts: float) -> Form:
         volts=volts,
         phases=phases,
     )
+
+
+def other_forms(form: Form) -> list[Form]:
+    """What else to try, the safer first, when a charger refuses a profile in this form.
+
+    "duration" is among them where a lasting profile can lie below; whether one does is the caller's affair.
+    """
+    if form.relative:
+        return []
+    connectors = (form.connector, 1 - form.connector) if form.connector in (0, 1) else (form.connector,)
+    levels = (form.stack_level, 0) if form.stack_level > 0 else (0,)
+    two_periods = [
+        replace(form, connector=c, stack_level=s, lease_form="two-period") for s in levels for c in connectors
+    ]
+    forms = [
+        *two_periods,
+        *(replace(form, connector=c, lease_form="duration") for c in connectors if form.stack_level > 0),
+        *(replace(form, connector=c, stack_level=levels[-1], watts=not form.watts) for c in connectors),
+        *(replace(form, connector=c, lease_form="none") for c in connectors),
+    ]
+    return [other for n, other in enumerate(forms) if other != form and other not in forms[:n]]
 
 
 def operating(command: Command, form: Form, family: ChargerFamily, charger_now: datetime) -> SetChargingProfile:

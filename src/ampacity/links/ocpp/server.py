@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import contextlib
 import hmac
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
@@ -24,10 +25,13 @@ from ampacity.core.errors import AmpacityError
 from ampacity.core.observations import ChargerLink, Observation, SessionEnded, SetpointAnswer
 from ampacity.core.site import ChargerId
 from ampacity.devices.charger_family import ChargerFamily
-from ampacity.links.ocpp.station import Endpoint, Station
+from ampacity.links.ocpp.endpoint import Endpoint
+from ampacity.links.ocpp.remembered import Remembered
+from ampacity.links.ocpp.station import Station
 
 PROTOCOL = Subprotocol("ocpp1.6")
 LARGEST_MESSAGE = 256 * 1024
+LONGEST_ID = 48
 PING_S = 20.0
 OPEN_S = 15.0
 PARK_S = 5.0
@@ -94,6 +98,7 @@ class OcppServer:
         self._wall = wall
         self._transaction = first_transaction
         self._stations: dict[ChargerId, tuple[Station, ServerConnection]] = {}
+        self._remembered: dict[ChargerId, Remembered] = {}
         self._server: Server | None = None
         self._refused: set[str] = set()
         self.listening = asyncio.Event()
@@ -184,28 +189,34 @@ class OcppServer:
     def _check(self, connection: ServerConnection, request: Request) -> Response | None:
         """Who may connect. None: go on."""
         ocpp_id = _ocpp_id(request)
-        endpoint = self._endpoints.get(ocpp_id)
-        if endpoint is None and self._adopt is not None and ocpp_id:
-            endpoint = self._adopt(ocpp_id)
-            if endpoint is not None:
-                self._endpoints[ocpp_id] = endpoint
+        offered = ",".join(request.headers.get_all("Sec-WebSocket-Protocol"))
+        if PROTOCOL not in [one.strip() for one in offered.split(",")]:
+            self._refuse(
+                "charger-protocol", ocpp_id, f"It offers {offered[:60] or 'no protocol'}; set the charger to OCPP 1.6J."
+            )
+            return connection.respond(HTTPStatus.BAD_REQUEST, "Only ocpp1.6 is spoken here.\n")
+        endpoint = self._endpoints.get(ocpp_id) or self._adopted(ocpp_id)
         if endpoint is None:
             self._refuse(
                 "charger-unknown",
                 ocpp_id,
-                f'Add it to site.toml with ocpp_id = "{ocpp_id[:48]}", or set adopt_into in [ocpp].',
+                f'Add it to site.toml with ocpp_id = "{ocpp_id[:LONGEST_ID]}", or set adopt_into in [ocpp].',
             )
             return connection.respond(HTTPStatus.NOT_FOUND, "This charger is not known here.\n")
-        if endpoint.password is not None and not _password_fits(request, endpoint):
+        if endpoint.password is not None and not _password_fits(request, endpoint.ocpp_id, endpoint.password):
             self._refuse("charger-password", ocpp_id, "Set the same password at the charger and in site.toml.")
             response = connection.respond(HTTPStatus.UNAUTHORIZED, "Wrong or missing password.\n")
             response.headers["WWW-Authenticate"] = 'Basic realm="ampacity"'
             return response
-        offered = ",".join(request.headers.get_all("Sec-WebSocket-Protocol"))
-        if PROTOCOL not in [one.strip() for one in offered.split(",")]:
-            self._refuse("charger-protocol", ocpp_id, f"It offers {offered or 'no protocol'}; set it to OCPP 1.6J.")
-            return connection.respond(HTTPStatus.BAD_REQUEST, "Only ocpp1.6 is spoken here.\n")
         return None
+
+    def _adopted(self, ocpp_id: str) -> Endpoint | None:
+        if self._adopt is None or not 0 < len(ocpp_id) <= LONGEST_ID or not ocpp_id.isprintable():
+            return None
+        endpoint = self._adopt(ocpp_id)
+        if endpoint is not None:
+            self._endpoints[ocpp_id] = endpoint
+        return endpoint
 
     def _refuse(self, code: str, ocpp_id: str, remedy: str) -> None:
         """Logged once for each charger and reason: those that are refused come again and again."""
@@ -222,11 +233,11 @@ class OcppServer:
         station = Station(
             endpoint,
             self._families,
+            self._remembered.setdefault(charger, Remembered(charger, self._next_transaction)),
             send=connection.send,
             put=put,
             now_s=self._now_s,
             wall=self._wall,
-            next_transaction=self._next_transaction,
         )
         before = self._stations.get(charger)
         self._stations[charger] = (station, connection)
@@ -235,34 +246,54 @@ class OcppServer:
             before[1].transport.abort()
         _log.info("charger-connected", charger=charger)
         put(ChargerLink(charger=charger, at_s=self._now_s(), online=True))
-        worker = asyncio.create_task(_work(station))
+        worker = asyncio.create_task(_work(station, connection))
+        worker.add_done_callback(lambda task: _tell_failure(charger, task))
+        why = ""
         try:
-            async for message in connection:
-                answer = station.receive(message)
-                if station.ended is not None and self._session_ended is not None:
-                    await self._session_ended(station.ended)
-                    station.ended = None
-                if answer is not None:
-                    await connection.send(answer)
-        except ConnectionClosed:
-            pass
+            await self._listen_to(station, connection)
+        except ConnectionClosed as closed:
+            why = str(closed)
         finally:
             worker.cancel()
             if self._stations.get(charger, (None, None))[0] is station:
                 del self._stations[charger]
-                _log.info("charger-gone", charger=charger)
+                _log.info("charger-gone", charger=charger, why=why)
                 put(ChargerLink(charger=charger, at_s=self._now_s(), online=False))
+
+    async def _listen_to(self, station: Station, connection: ServerConnection) -> None:
+        """Ends with ConnectionClosed. Bytes, so that a text which is no UTF-8 does not end the connection."""
+        while True:
+            answer = station.receive(await connection.recv(decode=False))
+            if station.ended is not None:
+                if self._session_ended is not None:
+                    await self._session_ended(station.ended)
+                station.ended = None
+            if answer is not None:
+                await connection.send(answer)
 
     def _next_transaction(self) -> int:
         self._transaction += 1
         return self._transaction
 
 
-async def _work(station: Station) -> None:
+async def _work(station: Station, connection: ServerConnection) -> None:
     try:
         await station.work()
     except ConnectionClosed:
         return  # its connection's own loop ends too, and says so
+    finally:
+        # A charger that nobody steers has to connect again. Closed already when all is well.
+        connection.transport.abort()
+
+
+def _tell_failure(charger: ChargerId, task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.error(
+            "charger-steering-failed",
+            charger=charger,
+            exc_info=error,
+            remedy="Its connection was closed, so that it connects anew. Report this with the log around it.",
+        )
 
 
 def _ocpp_id(request: Request) -> str:
@@ -270,16 +301,22 @@ def _ocpp_id(request: Request) -> str:
     return unquote(request.path.partition("?")[0].rstrip("/").rpartition("/")[2])
 
 
-def _password_fits(request: Request, endpoint: Endpoint) -> bool:
-    """Basic authentication: the user is the charger's identity. Some send the password as hexadecimal digits."""
-    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+def _password_fits(request: Request, ocpp_id: str, password: str) -> bool:
+    """Basic authentication: the user is the charger's identity.
+
+    A password may have been given to the charger as hexadecimal digits (OCPP 1.6 security whitepaper): then it sends
+    either these or what they stand for.
+    """
+    kind, _, token = (request.headers.get_all("Authorization") or [""])[0].partition(" ")
     try:
         user, _, given = base64.b64decode(token.strip(), validate=True).partition(b":")
     except (binascii.Error, ValueError):
         return False
-    if kind.lower() != "basic" or not hmac.compare_digest(user, endpoint.ocpp_id.encode()):
+    if kind.lower() != "basic" or not hmac.compare_digest(user, ocpp_id.encode()):
         return False
-    wanted = (endpoint.password or "").encode()
-    as_hex = wanted.hex().encode()
-    plain = hmac.compare_digest(given, wanted)
-    return hmac.compare_digest(given.lower(), as_hex) or plain
+    wanted = password.encode()
+    fits = hmac.compare_digest(given, wanted)
+    fits |= hmac.compare_digest(given.lower(), wanted.hex().encode())
+    with contextlib.suppress(ValueError):  # it is no hexadecimal number
+        fits |= hmac.compare_digest(given, bytes.fromhex(password))
+    return fits

@@ -1,0 +1,23 @@
+"""A charger that may connect, as installed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ampacity.core.site import ChargerId
+from ampacity.devices.charger_family import ChargerFamily
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """A charger that may connect."""
+
+    charger: ChargerId
+    ocpp_id: str
+    phases: int
+    volts: float
+    """What one of its phases sees, nominal."""
+    safe_a: float
+    password: str | None
+    family: ChargerFamily | None
+    """None: recognised by its BootNotification."""

@@ -1,0 +1,26 @@
+"""What outlives a charger's connection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ampacity.core.site import ChargerId
+from ampacity.devices.charger_family import ChargerFamily
+from ampacity.links.ocpp.clock import ChargerClock
+from ampacity.links.ocpp.profiles import Form
+from ampacity.links.ocpp.transactions import Transactions
+
+
+class Remembered:
+    """Of one charger, as long as this program runs."""
+
+    def __init__(self, charger: ChargerId, next_transaction: Callable[[], int]) -> None:
+        self.clock = ChargerClock()
+        self.transactions = Transactions(charger, next_transaction)
+        self.family: ChargerFamily | None = None
+        """As it introduced itself."""
+        self.form: Form | None = None
+        """In which it takes profiles, as far as tried."""
+        self.base_a: float | None = None
+        """The lasting safe current that it confirmed since it last started; it may lie in flash, and is not sent
+        again without a reason."""

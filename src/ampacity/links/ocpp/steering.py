@@ -1,0 +1,394 @@
+"""What a connected charger is to do: setpoints before all, and once what it has to be told after it started."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+import structlog
+
+from ampacity.core.decision import Command
+from ampacity.core.observations import Observation, SetpointAnswer
+from ampacity.devices.charger_family import ChargerFamily
+from ampacity.links.ocpp import messages, profiles
+from ampacity.links.ocpp.calls import Calls, NoAnswer, Refused
+from ampacity.links.ocpp.endpoint import Endpoint
+from ampacity.links.ocpp.remembered import Remembered
+
+Put = Callable[[Observation], None]
+
+SETPOINT_S = 30.0
+"""How long a charger may take to answer a setpoint, when nothing newer waits: some write it to flash first."""
+
+QUESTION_S = 10.0
+URGENT_S = 3.0
+"""A setpoint waits no longer than this for the answer to another request."""
+
+PING_S = 30
+TICK_S = 2.0
+OTHER_FORMS_S = 600.0
+"""A charger that refuses a profile in all forms is asked for only one of them so long."""
+
+BOOT_S = 3.0
+"""A charger that has not introduced itself so long after connecting was connected before: it is asked to."""
+
+ASKED_S = 60.0
+"""A BootNotification that comes so soon after we asked for one is the answer."""
+
+MEASURANDS = (
+    "Current.Import",
+    "Power.Active.Import",
+    "Voltage",
+    "Energy.Active.Import.Register",
+    "SoC",
+)
+
+_log = structlog.get_logger("ampacity.charger")
+
+
+class Steering:
+    """Requests to one charger over one connection. `apply`, `heard` and `introduced` never block."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        remembered: Remembered,
+        family: ChargerFamily,
+        calls: Calls,
+        *,
+        now_s: Callable[[], float],
+        wall: Callable[[], datetime],
+    ) -> None:
+        self.reported_s = now_s()
+        """When it last said what it draws."""
+        self._asked_s: float | None = None
+        self._endpoint = endpoint
+        self._remembered = remembered
+        self._family = family
+        self._calls = calls
+        self._now_s = now_s
+        self._wall = wall
+        self._form = remembered.form or self._fresh_form()
+        self._command: tuple[Command, Put] | None = None
+        self._jobs: deque[Callable[[], Awaitable[None]]] = deque()
+        self._wake = asyncio.Event()
+        self._heard = False
+        self._introduced = False
+        self._settings: dict[str, tuple[str, bool]] = {}
+        """Its configuration: value, and whether it is read-only."""
+        self._triggers = True
+        self._forms_tried_s: float | None = None
+        self._refusal_told = ""
+
+    # --- what is to be done ---
+
+    def apply(self, command: Command, put: Put) -> None:
+        """Takes a command; one that still waits to be sent is replaced, and gets no answer."""
+        self._command = (command, put)
+        self._calls.hurry(URGENT_S)
+        self._wake.set()
+
+    def heard(self) -> None:
+        """It sent a request: it is awake, with or without an introduction."""
+        if not self._heard:
+            self._heard = True
+            self._wake.set()
+
+    def introduced(self, family: ChargerFamily, *, started: bool) -> None:
+        """It sent a BootNotification; `started`: not only because we asked."""
+        if started or family is not self._family or self._remembered.form is None:
+            self._family = family
+            self._use(self._fresh_form())
+            self._forms_tried_s = None
+        if started:
+            self._remembered.base_a = None
+        self._introduced = True
+        self._jobs.clear()
+        self._jobs.extend(self._introduction())
+        self._wake.set()
+
+    def is_start(self) -> bool:
+        """Whether the BootNotification that came now tells of a start, and does not only answer our request."""
+        asked_s, self._asked_s = self._asked_s, None
+        return asked_s is None or self._now_s() - asked_s > ASKED_S
+
+    def start_remotely(self) -> None:
+        """Its family follows limits only after that."""
+        self._jobs.append(self._start_remotely)
+        self._wake.set()
+
+    async def park(self, safe_a: float) -> bool:
+        """Leaves the charger at its safe current for good. Returns whether it agreed."""
+        command = Command(charger=self._endpoint.charger, limit_a=safe_a, safe_a=safe_a, lease_s=None, renewal=False)
+        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+        def answered(observation: Observation) -> None:
+            if isinstance(observation, SetpointAnswer) and not done.done():
+                done.set_result(observation.accepted)
+
+        self.apply(command, answered)
+        return await done
+
+    async def work(self) -> None:
+        """Sends what is to be sent: setpoints first. Runs until cancelled."""
+        await self._until_awake()
+        if not self._introduced:
+            self._jobs.append(self._ask_to_introduce)
+            self._jobs.extend(self._introduction())
+        while True:
+            await self._setpoints()
+            if self._jobs:
+                await self._jobs.popleft()()
+                continue
+            self._wake.clear()
+            try:
+                async with asyncio.timeout(TICK_S):
+                    await self._wake.wait()
+            except TimeoutError:
+                await self._ask_for_values()
+
+    async def _until_awake(self) -> None:
+        """Its introduction tells how to speak to it. One that was connected before may send none, and speaks on."""
+        try:
+            async with asyncio.timeout(BOOT_S):
+                while not (self._introduced or (self._heard and self._command is not None)):
+                    self._wake.clear()
+                    await self._wake.wait()
+        except TimeoutError:
+            return
+
+    # --- setpoints ---
+
+    async def _setpoints(self) -> None:
+        while self._command is not None:
+            command, put = self._command
+            self._command = None
+            await self._send_setpoint(command, put)
+
+    async def _send_setpoint(self, command: Command, put: Put) -> None:
+        sent_s = self._now_s()
+        lease_end_s = None
+        try:
+            form, refusal = await self._set_profile(command)
+        except NoAnswer as error:
+            refusal = str(error)
+        else:
+            if not refusal and form.lease_form != "none" and command.lease_s is not None:
+                lease_end_s = sent_s + command.lease_s
+        put(
+            SetpointAnswer(
+                charger=self._endpoint.charger,
+                at_s=self._now_s(),
+                limit_a=command.limit_a,
+                accepted=not refusal,
+                lease_end_s=lease_end_s,
+                reason=refusal,
+            )
+        )
+        self._tell_refusal(command, refusal)
+
+    def _tell_refusal(self, command: Command, refusal: str) -> None:
+        """Once for each reason in a row."""
+        if refusal and refusal != self._refusal_told:
+            _log.warning(
+                "charger-refused",
+                charger=self._endpoint.charger,
+                limit_a=command.limit_a,
+                what=refusal,
+                remedy="It is asked again. If it goes on: look whether smart charging is enabled at the charger, and "
+                "whether another system steers it.",
+            )
+        self._refusal_told = refusal
+
+    async def _set_profile(self, command: Command) -> tuple[profiles.Form, str]:
+        """Sends it in the form that the charger takes, and finds that form where the first one is refused.
+
+        Returns the form used and the refusal, "" if none.
+
+        Raises:
+            NoAnswer: nothing came back.
+        """
+        form = self._guarding(self._form)
+        refusal, worth = await self._try_profile(command, form)
+        now_s = self._now_s()
+        if not worth or (self._forms_tried_s is not None and now_s - self._forms_tried_s < OTHER_FORMS_S):
+            return form, refusal
+        self._forms_tried_s = now_s
+        for other in profiles.other_forms(form):
+            if self._command is not None:
+                self._forms_tried_s = None
+                break  # something newer waits
+            if other.lease_form == "duration" and self._remembered.base_a is None:
+                continue
+            again, _ = await self._try_profile(command, other)
+            if not again:
+                self._use(other)
+                self._tell_form(other)
+                return other, ""
+        return form, refusal
+
+    async def _try_profile(self, command: Command, form: profiles.Form) -> tuple[str, bool]:
+        """The refusal, "" if none; and whether another form may be taken instead."""
+        now = self._remembered.clock.at(self._wall())
+        try:
+            status = await self._status_of(profiles.operating(command, form, self._family, now), SETPOINT_S)
+        except Refused as error:
+            return str(error), error.code not in ("NotImplemented", "NotSupported", "SecurityError", "InternalError")
+        if status == "Accepted":
+            return "", False
+        return f'it answered "{status[:40]}"' if status else "its answer has no status", status == "Rejected"
+
+    def _guarding(self, form: profiles.Form) -> profiles.Form:
+        """A schedule may end only where the safe current is known to lie below it."""
+        if form.lease_form == "duration" and self._remembered.base_a is None:
+            return replace(form, lease_form="none")
+        return form
+
+    def _tell_form(self, form: profiles.Form) -> None:
+        tell = _log.warning if form.lease_form == "none" else _log.info
+        tell(
+            "charger-profile-form",
+            charger=self._endpoint.charger,
+            connector=form.connector,
+            stack_level=form.stack_level,
+            unit="W" if form.watts else "A",
+            lease=form.lease_form,
+            remedy="Its limits do not end by themselves: set guarded = false." if form.lease_form == "none" else "",
+        )
+
+    def _fresh_form(self) -> profiles.Form:
+        return profiles.form_of(self._family, phases=self._endpoint.phases, volts=self._endpoint.volts)
+
+    def _use(self, form: profiles.Form) -> None:
+        self._form = self._remembered.form = form
+
+    # --- what it is told once ---
+
+    def _introduction(self) -> list[Callable[[], Awaitable[None]]]:
+        return [
+            self._ask_for_status,
+            self._read_configuration,
+            self._install_base,
+            self._set_measurands,
+            self._set_intervals,
+        ]
+
+    async def _ask_to_introduce(self) -> None:
+        self._asked_s = self._now_s()
+        for wanted in ("BootNotification", "MeterValues"):
+            await self._try(messages.TriggerMessage(requestedMessage=wanted))
+
+    async def _ask_for_status(self) -> None:
+        await self._try(messages.TriggerMessage(requestedMessage="StatusNotification"))
+
+    async def _read_configuration(self) -> None:
+        await self._setpoints()
+        try:
+            answer = await self._calls.call(messages.GetConfiguration(), patience_s=QUESTION_S)
+        except NoAnswer as error:
+            _log.info("charger-configuration", charger=self._endpoint.charger, what=str(error))
+            return
+        self._settings = settings_of(answer)
+        self._use(form_within(self._form, {key: value for key, (value, _) in self._settings.items()}))
+
+    async def _install_base(self) -> None:
+        """The safe current for ever, below all: it rules when a setpoint has ended and none follows."""
+        form, safe_a = self._form, self._endpoint.safe_a
+        if form.stack_level == 0 or form.relative or self._remembered.base_a == safe_a:
+            return
+        status = ""
+        for connector in (form.connector, 1 - form.connector) if form.connector in (0, 1) else (form.connector,):
+            now = self._remembered.clock.at(self._wall())
+            status = await self._try(
+                profiles.base(safe_a, replace(form, connector=connector), self._family, now), SETPOINT_S
+            )
+            if status == "Accepted":
+                self._remembered.base_a = safe_a
+                return
+        _log.warning(
+            "charger-no-safe-default",
+            charger=self._endpoint.charger,
+            what=status or "no answer",
+            remedy="Each setpoint ends at the safe current all the same. Set the charger's own limit to the safe "
+            "current where the site can bear it.",
+        )
+
+    async def _set_measurands(self) -> None:
+        """All in one list where the charger takes that; else those that it takes one by one."""
+        value, fixed = self._settings.get("MeterValuesSampledData", ("", False))
+        exactly = self._family.measurands
+        wanted = exactly or tuple(m for m in MEASURANDS if m not in self._family.without_measurands)
+        have = {one.strip() for one in value.split(",")}
+        if fixed or (have == set(exactly) if exactly else have >= set(wanted)):
+            return
+        if await self._ask_measurands(wanted) or exactly:
+            return
+        kept: list[str] = []
+        for one in wanted:
+            if await self._ask_measurands([*kept, one]):
+                kept.append(one)
+
+    async def _ask_measurands(self, names: Sequence[str]) -> bool:
+        change = messages.ChangeConfiguration(key="MeterValuesSampledData", value=",".join(names))
+        return await self._try(change) in ("Accepted", "RebootRequired")
+
+    async def _set_intervals(self) -> None:
+        for key, value in (
+            ("MeterValueSampleInterval", str(self._family.report_every_s)),
+            ("WebSocketPingInterval", str(PING_S)),
+        ):
+            have, fixed = self._settings.get(key, ("", False))
+            if not fixed and have != value:
+                await self._try(messages.ChangeConfiguration(key=key, value=value))
+
+    async def _start_remotely(self) -> None:
+        await self._try(messages.RemoteStartTransaction(idTag="ampacity", connectorId=1))
+
+    async def _ask_for_values(self) -> None:
+        """When the last report is older than it should be."""
+        if self._triggers and self._now_s() - self.reported_s > 1.5 * self._family.report_every_s:
+            self.reported_s = self._now_s()
+            answer = await self._try(messages.TriggerMessage(requestedMessage="MeterValues"))
+            self._triggers = answer not in ("NotImplemented", "NotSupported")
+
+    # --- how ---
+
+    async def _try(self, payload: messages.Outgoing, patience_s: float = QUESTION_S) -> str:
+        """The status or error code of an answer that nothing depends on; "" where there is none. Setpoints first."""
+        await self._setpoints()
+        try:
+            return await self._status_of(payload, patience_s)
+        except NoAnswer as error:
+            _log.debug("charger-no-answer", charger=self._endpoint.charger, to=type(payload).__name__, what=str(error))
+            return error.code if isinstance(error, Refused) else ""
+
+    async def _status_of(self, payload: messages.Outgoing, patience_s: float) -> str:
+        answer = await self._calls.call(payload, patience_s=patience_s)
+        return str(answer.get("status", "")) if isinstance(answer, dict) else ""
+
+
+def settings_of(answer: object) -> dict[str, tuple[str, bool]]:
+    """Value, and whether it is read-only, by key, from the answer to a GetConfiguration; lenient."""
+    entries = answer.get("configurationKey") if isinstance(answer, dict) else None
+    settings = {}
+    for entry in entries if isinstance(entries, list) else ():
+        if isinstance(entry, dict) and isinstance(entry.get("key"), str):
+            settings[entry["key"]] = (str(entry.get("value", "")), entry.get("readonly") is True)
+    return settings
+
+
+def form_within(form: profiles.Form, settings: dict[str, str]) -> profiles.Form:
+    """The form, within what the charger says it takes."""
+    units = settings.get("ChargingScheduleAllowedChargingRateUnit", "").lower()
+    if units and "current" not in units and "a" not in [unit.strip() for unit in units.split(",")]:
+        form = replace(form, watts=True)
+    highest = messages.whole(settings.get("ChargeProfileMaxStackLevel"))
+    most = messages.whole(settings.get("MaxChargingProfilesInstalled"))
+    if (highest is not None and highest < 1) or (most is not None and most < 2):
+        form = replace(form, stack_level=0)
+    if messages.whole(settings.get("ChargingScheduleMaxPeriods")) == 1 and form.lease_form == "two-period":
+        form = replace(form, lease_form="duration" if form.stack_level > 0 else "none")
+    return form

@@ -1,0 +1,72 @@
+"""A charger's transactions, across its connections."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Hashable
+
+from ampacity.core.observations import SessionEnded
+from ampacity.core.site import ChargerId
+
+
+class Transactions:
+    """Which one is open. A message that is sent again, as chargers do without an answer, changes nothing."""
+
+    def __init__(self, charger: ChargerId, next_id: Callable[[], int]) -> None:
+        """`next_id` gives numbers that were never given before, over restarts too."""
+        self._charger = charger
+        self._next_id = next_id
+        self._begin: Hashable = None
+        self._begin_wh: int | None = None
+        self._ended: deque[SessionEnded] = deque(maxlen=16)
+        self._foreign: deque[int] = deque(maxlen=16)
+        self.current: int | None = None
+
+    def start(self, begin: Hashable, meter_wh: int | None) -> tuple[int, bool]:
+        """The number of a transaction that begins, and whether it is a new one.
+
+        `begin` is what the message says of it: the same again is the same transaction.
+        """
+        if self.current is not None and begin == self._begin:
+            return self.current, False
+        self._begin, self._begin_wh = begin, meter_wh
+        self.current = self._next_id()
+        return self.current, True
+
+    def foreign(self) -> int:
+        """A number for a transaction on a socket that is not ours."""
+        self._foreign.append(self._next_id())
+        return self._foreign[-1]
+
+    def mention(self, transaction: int | None) -> bool:
+        """Whether a transaction that is under way is news: it began before this controller did."""
+        if transaction is None or transaction <= 0 or transaction == self.current:
+            return False
+        if any(one.session == str(transaction) for one in self._ended):
+            return False
+        self._begin = self._begin_wh = None
+        self.current = transaction
+        return True
+
+    def stop(
+        self, transaction: int | None, meter_wh: int | None, reason: str, at_s: float
+    ) -> tuple[SessionEnded, bool]:
+        """The end of a transaction, and whether it is news for the socket: an old one's is not."""
+        number = transaction if transaction is not None and transaction > 0 else self.current
+        for one in self._ended:
+            if one.session == str(number):
+                return one, False
+        is_current = number == self.current or (self.current is None and number not in self._foreign)
+        begin_wh = self._begin_wh if is_current else None
+        ended = SessionEnded(
+            charger=self._charger,
+            at_s=at_s,
+            session=str(number) if number is not None else "",
+            energy_wh=meter_wh - begin_wh if meter_wh is not None and begin_wh is not None else None,
+            reason=reason,
+        )
+        if number is not None:
+            self._ended.append(ended)
+        if is_current:
+            self.current = self._begin = self._begin_wh = None
+        return ended, is_current

@@ -1,0 +1,52 @@
+"""The page on chargers says what the catalogue says; the files of the catalogue say nothing that nobody reads."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import fields
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from ampacity.devices.catalogue import charger_families
+from ampacity.devices.charger_family import ChargerFamily
+from ampacity.devices.charger_reference import chargers_page
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "chargers.md"
+FILES = sorted(
+    (
+        file
+        for file in resources.files("ampacity.devices").joinpath("chargers").iterdir()
+        if file.name.endswith(".toml")
+    ),
+    key=lambda file: file.name,
+)
+by_file = pytest.mark.parametrize("file", FILES, ids=lambda f: f.name)
+
+
+def test_the_page_on_chargers_is_the_one_the_catalogue_makes() -> None:
+    assert PAGE.read_text(encoding="utf-8") == chargers_page(charger_families().values()), (
+        "Run: python -m ampacity.devices.charger_reference > docs/reference/chargers.md"
+    )
+
+
+@by_file
+def test_a_charger_file_is_named_after_its_family(file: Path) -> None:
+    assert f"{tomllib.loads(file.read_text(encoding='utf-8'))['id']}.toml" == file.name
+
+
+@by_file
+def test_a_charger_file_says_nothing_that_is_the_default(file: Path) -> None:
+    usual = ChargerFamily(id="", maker="")
+    document = tomllib.loads(file.read_text(encoding="utf-8"))
+    for field in fields(ChargerFamily):
+        if field.name in document:
+            assert document[field.name] != getattr(usual, field.name), field.name
+
+
+@by_file
+def test_a_match_is_of_beginnings_in_lower_case(file: Path) -> None:
+    for match in tomllib.loads(file.read_text(encoding="utf-8")).get("match", ()):
+        assert set(match) <= {"vendor", "model", "firmware"}
+        assert all(begin == begin.lower() for begin in match.values())
