@@ -47,6 +47,16 @@ class ChargerClock:
             self._stamps.append((now_s, offset_s))
         return self.offset_s - offset_s
 
+    def behind_s(self, unseen_s: float) -> float:
+        """How far it may be behind what `at` says, at most; `unseen_s` while no stamp has come.
+
+        A stamp is never later than the clock that made it: the latest one bounds it from below.
+        """
+        if self.known:
+            return 0.0
+        newest_s = max((offset_s for _, offset_s in self._stamps), default=None)
+        return unseen_s if newest_s is None else max(0.0, self.offset_s - newest_s)
+
     def at(self, wall: datetime) -> datetime:
         """What it shows when ours shows `wall`."""
         return wall + timedelta(seconds=self.offset_s)

@@ -177,7 +177,7 @@ class Steering:
             refusal = str(error)
         else:
             if not refusal and form.lease_form != "none" and command.lease_s is not None:
-                lease_end_s = sent_s + command.lease_s
+                lease_end_s = self._lease_end_s(sent_s, command.lease_s)
         put(
             SetpointAnswer(
                 charger=self._endpoint.charger,
@@ -189,6 +189,12 @@ class Steering:
             )
         )
         self._tell_refusal(command, refusal)
+
+    def _lease_end_s(self, sent_s: float, lease_s: float) -> float | None:
+        """When the limit has surely ended: later by as much as the charger's clock may be behind, while that is not
+        known. None where it may be so far behind that the schedule has not even begun."""
+        behind_s = self._remembered.clock.behind_s(profiles.EARLIER_S)
+        return None if behind_s > profiles.EARLIER_S else sent_s + lease_s + behind_s
 
     def _tell_refusal(self, command: Command, refusal: str) -> None:
         """Once for each reason in a row."""
