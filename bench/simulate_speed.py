@@ -20,7 +20,8 @@ from ampacity.core.observations import Observed
 from ampacity.core.phases import Line, PhaseAmps, Supply
 from ampacity.core.site import Charger, ChargerId, Circuit, CircuitId, Meter, MeterId, Site
 from ampacity.sim.optimum import energy_optimum_wh
-from ampacity.sim.simulate import Controller, Story, simulate
+from ampacity.sim.policies import Controller, using
+from ampacity.sim.simulate import Story, simulate
 from ampacity.sim.tables import Building, Session
 
 MAIN = CircuitId("main")
@@ -92,7 +93,7 @@ def story_of(hours: float) -> Story:
 def spent_s(story: Story, controller: Controller) -> float:
     with tempfile.TemporaryDirectory() as folder:
         begin = time.process_time()
-        simulate(story, Path(folder) / "trace.csv", controller)
+        simulate(story, Path(folder) / "trace.csv", using(controller))
         return time.process_time() - begin
 
 

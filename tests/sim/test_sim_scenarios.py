@@ -74,8 +74,22 @@ def test_a_scenario_whose_trace_is_elsewhere_says_so() -> None:
 
 
 def test_a_figure_out_of_bounds_is_a_shortfall() -> None:
-    scenario = load_scenario(FOLDER / "scarce.toml")
-    good = {"trips": 0, "budget_worst": 0.0, "headroom_used": 1.0, "least_to_best": 1.0}
+    scenario = load_scenario(FOLDER / "step.toml")
+    good = {
+        **dict.fromkeys(("trips", "budget_worst", "over_s", "over_as", "stops", "commands"), 0),
+        "headroom_used": 1.0,
+        "least_to_best": 1.0,
+        "lag_s": 1,
+    }
     assert scenario.shortfalls(good) == []
     assert scenario.shortfalls({**good, "trips": 2}) == ["trips is 2, more than 0"]
-    assert scenario.shortfalls({**good, "least_to_best": 0.5}) == ["least_to_best is 0.5, less than 0.8"]
+    assert scenario.shortfalls({**good, "least_to_best": 0.5}) == ["least_to_best is 0.5, less than 0.9"]
+    assert scenario.shortfalls({**good, "over_s": 50}) == ["over_s is 50, more than 32"]
+    assert scenario.shortfalls({**good, "over_s": 50, "lag_s": 4}) == []
+
+
+def test_bounds_for_dead_times_that_are_not_there_are_a_mistake(tmp_path: Path) -> None:
+    path = tmp_path / "step.toml"
+    path.write_text(STEP.replace("lag_s = [1, 4]", "lag_s = [1, 2, 4]"), encoding="utf-8")
+    with pytest.raises(ScenarioError, match="2 bounds for 3 dead times"):
+        load_scenario(path)

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from ampacity.core.decide import decide
 from ampacity.core.decision import Cause, Command, Decision, Rule, Setpoint
 from ampacity.core.memory import Memory
 from ampacity.core.observations import MeterReading, Observed
 from ampacity.core.phases import Line, PhaseAmps, Supply
 from ampacity.core.site import Charger, ChargerId, Circuit, CircuitId, Meter, MeterId, Site
+from ampacity.sim.policies import using
 from ampacity.sim.simulate import Story, simulate, write_summary
 from ampacity.sim.tables import Building, Session
 
@@ -94,7 +94,7 @@ def at_start(*amps: float) -> Orders:
 
 
 def run(story: Story, orders: Orders) -> dict[str, Any]:
-    return simulate(story, controller=Told(orders))
+    return simulate(story, policy=using(Told(orders)))
 
 
 def test_seconds_above_the_limit_count_from_a_twentieth_of_an_ampere_on() -> None:
@@ -184,7 +184,7 @@ def test_a_car_that_got_its_own_maximum_is_not_less_served() -> None:
 
 def test_the_controller_sees_its_commands_accepted_a_second_later() -> None:
     told = Told(lambda second: [(0, 10.0)] if second == 5 else [], lease_s=60.0)
-    simulate(story_of(), controller=told)
+    simulate(story_of(), policy=using(told))
     assert told.seen[5].chargers[ChargerId("c0")].answer is None
     answer = told.seen[6].chargers[ChargerId("c0")].answer
     assert answer is not None
@@ -193,7 +193,7 @@ def test_the_controller_sees_its_commands_accepted_a_second_later() -> None:
 
 def test_the_controller_sees_a_fresh_sample_each_second() -> None:
     told = Told(at_start())
-    simulate(story_of(load=float), controller=told)
+    simulate(story_of(load=float), policy=using(told))
     readings: list[MeterReading] = [observed.meters[MeterId("main")] for observed in told.seen]
     assert [(reading.at_s, reading.currents[0]) for reading in readings] == [(float(n), float(n)) for n in range(100)]
 
@@ -203,7 +203,7 @@ def test_building_and_sessions_share_a_clock_that_need_not_begin_at_zero() -> No
     building = Building((1000, 1099), ((5.0,) * 3, (5.0,) * 3))
     late = Session(id="s", charger=ChargerId("c0"), arrival_s=1050, departure_s=1060, energy_wh=1e9, max_a=32, lines=3)
     summary = simulate(
-        Story(site=story.site, building=building, sessions=[late], lag_s=0), controller=Told(at_start(16.0))
+        Story(site=story.site, building=building, sessions=[late], lag_s=0), policy=using(Told(at_start(16.0)))
     )
     assert summary["seconds"] == 100
     assert summary["energy_wh"] == pytest.approx(690 * 16 * 10 / 3600, abs=0.1)
@@ -222,14 +222,14 @@ def test_loads_of_circuits_below_count_above_as_well() -> None:
     )
     trace = Building((0, 9), ((30.0,) * 3,) * 2)
     story = Story(site=site, building=trace, sessions=[], below={CircuitId("garage"): trace})
-    circuits = simulate(story, controller=Told(at_start()))["circuits"]
+    circuits = simulate(story, policy=using(Told(at_start())))["circuits"]
     assert circuits["garage"]["over_as"] == pytest.approx(10 * 10.0)
     assert circuits["main"]["over_as"] == pytest.approx(20 * 10.0)
 
 
 def test_the_trace_has_a_row_a_second_with_setpoints_currents_and_causes(tmp_path: Path) -> None:
     story = story_of(2, seconds=20, load=lambda second: 5.25 if second < 10 else -1.0)
-    simulate(story, tmp_path / "trace.csv", Told(lambda second: [(0, 10.5)] if second == 4 else []))
+    simulate(story, tmp_path / "trace.csv", using(Told(lambda second: [(0, 10.5)] if second == 4 else [])))
     with (tmp_path / "trace.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [int(row["time_s"]) for row in rows] == list(range(20))
@@ -246,7 +246,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_one_does_not(tmp_path: P
     def written(name: str, seed: int) -> bytes:
         load = {0: 5.0, 1: 5.0, 2: 20.0, 3: 31.0}
         story = story_of(2, seconds=600, load=lambda second: load[second // 50 % 4], seed=seed)
-        summary = simulate(story, tmp_path / name, decide)
+        summary = simulate(story, tmp_path / name)
         write_summary(tmp_path / "summary.json", summary)
         return (tmp_path / name).read_bytes() + (tmp_path / "summary.json").read_bytes()
 
@@ -266,7 +266,7 @@ def test_progress_ends_with_all_seconds_done() -> None:
     told: list[tuple[int, int]] = []
     simulate(
         story_of(seconds=1500),
-        controller=Told(at_start()),
+        policy=using(Told(at_start())),
         progress=lambda done, of: told.append((done, of)),
     )
     assert told == [(0, 1500), (600, 1500), (1200, 1500), (1500, 1500)]

@@ -15,6 +15,7 @@ from ampacity.core.breaker import budget_after
 from ampacity.core.decision import Blindness
 from ampacity.core.memory import CircuitMemory, PlaceMemory
 from ampacity.core.observations import MeterReading
+from ampacity.core.patience import waits_s
 from ampacity.core.phases import Supply
 from ampacity.core.site import Circuit, Meter
 
@@ -25,8 +26,6 @@ GOOD_SAMPLES = 3
 ABSURD_RATIO = 20.0
 """A current so many times the rating is no current: the breaker would have opened at once."""
 
-PATIENCE_S = 10.0
-PATIENCE_MOST_S = 90.0
 PEAK_STEP_A = 0.2
 """Peaks nearer to each other than this are one."""
 
@@ -88,8 +87,7 @@ def sampled(
     period_s = _period_s(memory, gap_s)
     moved = abs(cars.moved_a) > MOVED_A and at_s > cars.moved_s + 2 * (period_s or 1.0) + 1.0
     frozen = same and (memory.frozen or moved)
-    patience_s = max(memory.patience_s, PATIENCE_S)
-    window_s = max(patience_s, 1.2 * min(cars.oldest_report_s, PATIENCE_MOST_S))
+    window_s = max(waits_s(memory, scarce=False))
     places = tuple(
         _place(circuit, supply, line_v, reading, memory, cars, line, gap_s, window_s)
         for line in range(len(reading.currents))
@@ -101,7 +99,6 @@ def sampled(
         absurd=False,
         changed_s=changed_s,
         frozen=frozen,
-        patience_s=patience_s,
         places=places,
     )
 

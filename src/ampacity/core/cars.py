@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from ampacity.core.memory import ChargerMemory, Want
 from ampacity.core.observations import ChargerSeen, ChargerState
 from ampacity.core.phases import Supply
@@ -32,6 +34,9 @@ SPARE_A = 1.5
 """What such a car is left above its draw, so that it shows when it can use more."""
 
 DRAWING_A = 1.0
+
+SERVED_S = 3600.0
+"""So long ago, what a car got counts a third."""
 
 _CONNECTED = frozenset(
     {
@@ -87,6 +92,12 @@ def sure_a(memory: ChargerMemory, now_s: float) -> float:
         return memory.draw_a
     ramping = memory.draw_s is not None and memory.draw_s < memory.sent_s + FOLLOW_S and now_s < memory.sent_s + RAMP_S
     return min(limit, memory.draw_low_a) if ramping and memory.draw_s is not None else limit
+
+
+def served_as(memory: ChargerMemory, now_s: float) -> float:
+    """What it was offered lately, in ampere-seconds: fades with a time constant of SERVED_S."""
+    fade = math.exp(min(0.0, memory.served_s - now_s) / SERVED_S)
+    return memory.served_as * fade + (memory.limit_a or 0.0) * SERVED_S * (1.0 - fade)
 
 
 def _with_link(

@@ -5,30 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ampacity.core.building import (
-    PATIENCE_MOST_S,
-    PATIENCE_S,
-    CarsBelow,
-    blindness,
-    is_fresh,
-    sampled,
-)
-from ampacity.core.cars import DRAWING_A, FOLLOW_S, STALE_S, sure_a, updated
-from ampacity.core.decision import Blindness, CircuitView, Command, Decision, Setpoint
+from ampacity.core.building import CarsBelow, blindness, is_fresh, sampled
+from ampacity.core.cars import DRAWING_A, FOLLOW_S, STALE_S, served_as, sure_a, updated
+from ampacity.core.decision import Blindness, Cause, CircuitView, Command, Decision, Rule, Setpoint
 from ampacity.core.memory import ChargerMemory, CircuitMemory, Memory, PlaceMemory, Want
 from ampacity.core.observations import ChargerSeen, Observed
+from ampacity.core.patience import after_raises, after_starts
 from ampacity.core.phases import PhaseAmps, Supply
-from ampacity.core.setpoints import Car, Plan, planned
-from ampacity.core.site import Charger, Site
+from ampacity.core.plan import Car, Plan
+from ampacity.core.raising import Times
+from ampacity.core.setpoints import planned
+from ampacity.core.site import Charger, CircuitId, Site
 
 ANSWER_S = 30.0
 """A command without an answer for so long is sent again."""
-
-REGRET_S = 30.0
-"""A raise that has to be taken back within so long came too soon."""
-
-FORGIVEN_S = 600.0
-"""After so long without one, patience gets shorter again."""
 
 _NOTHING = (0.0, 0.0)
 _UNSEEN = ChargerSeen()
@@ -52,7 +42,8 @@ def decide(site: Site, observed: Observed, now_s: float) -> Decision:
         else blindness(site.meters[site.index_of_meter[circuit.meter]], circuits[number], now_s, start_s)
         for number, circuit in enumerate(site.circuits)
     ]
-    plan = planned(site, seen, chargers, circuits, blind, memory.unfair_s, memory.levelled_s, now_s)
+    times = Times(memory.unfair_s, memory.levelled_s, memory.stirred_s)
+    plan = planned(site, seen, chargers, circuits, blind, times, now_s)
     commands, after = _commands(site, plan, now_s)
     remembered = Memory(
         start_s=start_s,
@@ -65,6 +56,7 @@ def decide(site: Site, observed: Observed, now_s: float) -> Decision:
         },
         levelled_s=memory.levelled_s if plan.unfair is None else now_s,
         unfair_s=_unfair_s(memory, plan.unfair, now_s),
+        stirred_s=now_s if _stirs(plan, chargers) else memory.stirred_s,
     )
     return Decision(
         at_s=now_s,
@@ -79,6 +71,19 @@ def _unfair_s(memory: Memory, unfair: bool | None, now_s: float) -> float | None
     if unfair is None:
         return memory.unfair_s
     return (now_s if memory.unfair_s is None else memory.unfair_s) if unfair else None
+
+
+def _stirs(plan: Plan, chargers: Sequence[ChargerMemory]) -> bool:
+    """Whether something happens, but for the settling of the smallest differences."""
+    return any(
+        car.limit_a != before.limit_a
+        and (not plan.trimming or not car.limit_a or not before.limit_a or _is_full(car.reason))
+        for car, before in zip(plan.cars, chargers, strict=True)
+    )
+
+
+def _is_full(cause: Cause | None) -> bool:
+    return cause is not None and cause.rule is Rule.CIRCUIT_FULL
 
 
 # --- what is known ---------------------------------------------------------------------------------------------------
@@ -190,6 +195,7 @@ def _commands(site: Site, plan: Plan, now_s: float) -> tuple[tuple[Command, ...]
     """Reductions first; then raises and renewals. And each charger's memory with what it was told."""
     down, up, renewals = [], [], []
     after = []
+    usual_as: float | None = None
     for car in plan.cars:
         memory, limit = car.memory, car.limit_a
         if (
@@ -217,6 +223,9 @@ def _commands(site: Site, plan: Plan, now_s: float) -> tuple[tuple[Command, ...]
             else:
                 up.append(command)
             memory = _told(memory, car, changed, now_s)
+        if car.want is Want.CURRENT and memory.charging_s is None and memory.waiting_s is None:
+            usual_as = _usual_as(plan, now_s) if usual_as is None else usual_as
+            memory = memory._replace(served_as=usual_as * car.charger.weight, served_s=now_s)
         after.append(_with_turn(memory, car, now_s))
     return (*down, *up, *renewals), after
 
@@ -244,11 +253,23 @@ def _told(memory: ChargerMemory, car: Car, changed: bool, now_s: float) -> Charg
         return memory._replace(renewed_s=now_s, due_s=0.0)
     return memory._replace(
         limit_a=car.limit_a,
+        served_as=served_as(memory, now_s),
+        served_s=now_s,
         sent_s=now_s,
         renewed_s=now_s,
         answered=False,
         ceiling_a=max(memory.ceiling_a, car.limit_a),
     )
+
+
+def _usual_as(plan: Plan, now_s: float) -> float:
+    """What the cars that want current were offered lately, in the mean by weight: a newcomer counts as one of them."""
+    served = [
+        car.served(now_s)
+        for car in plan.cars
+        if car.want is Want.CURRENT and not (car.memory.charging_s is None and car.memory.waiting_s is None)
+    ]
+    return sum(served) / len(served) if served else 0.0
 
 
 def _with_turn(memory: ChargerMemory, car: Car, now_s: float) -> ChargerMemory:
@@ -274,10 +295,13 @@ def _circuits_after(
     cuts = [0.0] * site.topology.places
     raised = [False] * len(site.circuits)
     cut_back = [False] * len(site.circuits)
+    paused: set[CircuitId | None] = set()
     for car in plan.cars:
         before = chargers[car.number]
         if before.limit_a is None or abs(before.limit_a - car.limit_a) <= 1e-9:
             continue
+        if car.limit_a == 0 and car.want is Want.CURRENT and car.reason is not None and _is_full(car.reason):
+            paused.add(car.reason.circuit)
         drawn = sure_a(before, now_s)
         if before.draw_s is not None and before.draw_s >= before.sent_s + FOLLOW_S:
             drawn = min(before.draw_a, before.limit_a)
@@ -294,7 +318,8 @@ def _circuits_after(
         here = cuts[first : first + site.topology.lines]
         if memory.places and any(here):
             memory = memory._replace(places=_ordered(memory.places, here, now_s))
-        memory = _with_patience(memory, raised[number], cut_back[number], now_s)
+        memory = after_raises(memory, raised=raised[number], cut_back=cut_back[number], now_s=now_s)
+        memory = after_starts(memory, short=plan.short[number], paused=site.circuits[number].id in paused, now_s=now_s)
         # A pause that did not help does not begin a new time of grace.
         over = plan.over[number] or (memory.over_s is not None and _is_over(site, number, memory))
         if over != (memory.over_s is not None):
@@ -320,18 +345,6 @@ def _ordered(places: tuple[PlaceMemory, ...], cuts: Sequence[float], now_s: floa
         place._replace(unseen_a=place.unseen_a + amps, unseen_until_s=now_s + FOLLOW_S + 0.5) if amps > 0 else place
         for place, amps in zip(places, cuts, strict=True)
     )
-
-
-def _with_patience(memory: CircuitMemory, raised: bool, cut_back: bool, now_s: float) -> CircuitMemory:
-    """How long room must last before it is given away: longer after each raise that had to be taken back soon."""
-    if raised:
-        memory = memory._replace(raised_s=now_s)
-    if cut_back and memory.raised_s > 0 and now_s - memory.raised_s < REGRET_S:
-        patience_s = min(PATIENCE_MOST_S, 1.5 * max(memory.patience_s, PATIENCE_S))
-        return memory._replace(patience_s=patience_s, regret_s=now_s, raised_s=0.0)
-    if memory.patience_s > PATIENCE_S and now_s - memory.regret_s > FORGIVEN_S:
-        return memory._replace(patience_s=max(PATIENCE_S, memory.patience_s / 1.5), regret_s=now_s)
-    return memory
 
 
 # --- what is shown ---------------------------------------------------------------------------------------------------

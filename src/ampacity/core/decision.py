@@ -58,8 +58,8 @@ class Place:
     number: int
     """1 is next."""
 
-    wait_s: float
-    """At most about so long, when nothing else changes."""
+    wait_s: float | None
+    """At most about so long, when nothing else changes; None: nobody can tell, the building takes the room."""
 
 
 class Setpoint(NamedTuple):

@@ -72,6 +72,9 @@ class ChargerMemory(NamedTuple):
     """Since when its setpoint is at least the minimum."""
     waiting_s: float | None = None
     """Since when it wants current and gets none."""
+    served_as: float = 0.0
+    """What it was offered while it wanted current, in ampere-seconds, fading with time; as of `served_s`."""
+    served_s: float = 0.0
 
 
 class PlaceMemory(NamedTuple):
@@ -119,6 +122,14 @@ class CircuitMemory(NamedTuple):
     """How long room must have lasted; 0: the least."""
     regret_s: float = 0.0
     """When a raise was last taken back soon."""
+    room_s: float | None = None
+    """Since when there is room for a start; None: there is none, or nobody wants one."""
+    lasted_s: tuple[float, ...] = ()
+    """How long such room lasted, the last few times."""
+    start_wait_s: float = 0.0
+    """How long room for a start must have lasted; 0: the least."""
+    spare_wait_s: float = 0.0
+    """The same, where nobody else can use the room."""
     over_s: float | None = None
     """Since when there is an excess that only a pause can remove."""
     places: tuple[PlaceMemory, ...] = ()
@@ -136,3 +147,5 @@ class Memory:
     """When it was last looked whether all have their fair share."""
     unfair_s: float | None = None
     """Since when a car that could use more has less than its fair share because others have more."""
+    stirred_s: float | None = None
+    """When a setpoint last changed, but for the settling of the smallest differences."""

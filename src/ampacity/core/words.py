@@ -14,8 +14,9 @@ def in_words(setpoint: Setpoint) -> str:
         return "it has its own maximum"
     words = _rule_in_words(cause)
     if setpoint.place is not None:
-        minutes = -(-setpoint.place.wait_s // 60)
-        words += f"; place {setpoint.place.number}, at most {minutes:.0f} min"
+        words += f"; place {setpoint.place.number}"
+        if setpoint.place.wait_s is not None:
+            words += f", at most {-(-setpoint.place.wait_s // 60):.0f} min"
     return words
 
 

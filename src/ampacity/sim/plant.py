@@ -224,6 +224,21 @@ class Plant:
             every_s=max(1, round(period_s)),
         )
 
+    def highest_own(self) -> list[float]:
+        """The highest building load of the whole run, by place (circuit by circuit, line by line)."""
+        highest = [-math.inf] * (len(self.own) * self._lines)
+        none = (0.0,) * self._lines
+        for second in range(max((len(spot.load) for spot in self._spots if spot.load is not None), default=1)):
+            sums: dict[int, list[float]] = {}
+            for spot in self._spots:
+                sums[spot.number] = here = list(spot.load[second] if spot.load is not None else none)
+                for child in spot.children:
+                    here[:] = [a + b for a, b in zip(here, sums[child], strict=True)]
+                for line, amps in enumerate(here):
+                    place = spot.number * self._lines + line
+                    highest[place] = max(highest[place], amps)
+        return highest
+
     def order(self, second: int, number: int, limit_a: float, lease_s: float | None) -> None:
         """A setpoint, decided in this second. The charger leaves it for its safe current when the lease ends."""
         self._orders.append((second + self.lag_s + 1, number, limit_a))

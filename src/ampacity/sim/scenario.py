@@ -78,10 +78,10 @@ class Stay(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True
 
 
 class Expected(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Bounds for figures of the summary, for every dead time."""
+    """Bounds for figures of the summary: one for all dead times, or a list with one for each."""
 
-    most: dict[str, float] = msgspec.field(default_factory=dict)
-    least: dict[str, float] = msgspec.field(default_factory=dict)
+    most: dict[str, float | tuple[float, ...]] = msgspec.field(default_factory=dict)
+    least: dict[str, float | tuple[float, ...]] = msgspec.field(default_factory=dict)
 
 
 class Scenario(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -105,13 +105,16 @@ class Scenario(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     def shortfalls(self, summary: Mapping[str, Any]) -> list[str]:
         """In which figures a run is not as good as it must be; empty: in none."""
         out = []
-        for key, most in self.expected.most.items():
-            if not summary[key] <= most:
+        for key, bounds in self.expected.most.items():
+            if not summary[key] <= (most := self._bound(bounds, summary)):
                 out.append(f"{key} is {summary[key]:g}, more than {most:g}")
-        for key, least in self.expected.least.items():
-            if not summary[key] >= least:
+        for key, bounds in self.expected.least.items():
+            if not summary[key] >= (least := self._bound(bounds, summary)):
                 out.append(f"{key} is {summary[key]:g}, less than {least:g}")
         return out
+
+    def _bound(self, bounds: float | tuple[float, ...], summary: Mapping[str, Any]) -> float:
+        return bounds[self.lag_s.index(summary["lag_s"])] if isinstance(bounds, tuple) else bounds
 
 
 def load_scenario(path: Path) -> Scenario:
@@ -121,11 +124,15 @@ def load_scenario(path: Path) -> Scenario:
         ScenarioError: it is not TOML, or not a scenario.
     """
     try:
-        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Scenario)
+        scenario = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Scenario)
     except OSError as error:
         raise ScenarioError(path, f"it can't be read ({error.strerror}).") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
         raise ScenarioError(path, f"{error}.") from error
+    for key, bounds in (*scenario.expected.most.items(), *scenario.expected.least.items()):
+        if isinstance(bounds, tuple) and len(bounds) != len(scenario.lag_s):
+            raise ScenarioError(path, f"expected.{key}: {len(bounds)} bounds for {len(scenario.lag_s)} dead times.")
+    return scenario
 
 
 def stories(path: Path, scenario: Scenario, *, traces: Path | None = None, seed: int = 1) -> list[Story]:

@@ -11,17 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from ampacity import __version__
-from ampacity.core.decide import decide
-from ampacity.core.decision import Command, Decision
+from ampacity.core.decision import Command
 from ampacity.core.observations import Observation, Observed, SetpointAnswer
 from ampacity.core.site import CircuitId, Site
 from ampacity.sim.figures import Figures
 from ampacity.sim.optimum import energy_optimum_wh
 from ampacity.sim.plant import CarModel, Plant
+from ampacity.sim.policies import Policy, controlled
 from ampacity.sim.tables import Building, Session
 from ampacity.sim.trace import Trace
 
-Controller = Callable[[Site, Observed, float], Decision]
 Progress = Callable[[int, int], None]
 """Takes the seconds done, and all seconds."""
 
@@ -58,7 +57,7 @@ class Story:
 
 
 def simulate(
-    story: Story, trace: Path | None = None, controller: Controller = decide, progress: Progress | None = None
+    story: Story, trace: Path | None = None, policy: Policy = controlled, progress: Progress | None = None
 ) -> dict[str, Any]:
     """Runs the story; returns the summary, and writes a row a second to `trace`. The same story gives the same bytes.
 
@@ -79,6 +78,7 @@ def simulate(
         cars=story.cars,
     )
     figures = Figures(site, plant)
+    controller = policy(plant)
     observed = Observed()
     answers: list[Observation] = []
     with nullcontext() if trace is None else Trace(trace, site, start_s) as out:

@@ -1,0 +1,71 @@
+"""Why every charger has what it has."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from ampacity.core.decision import Cause, Rule
+from ampacity.core.memory import Want
+from ampacity.core.plan import NEAR_A, RAISE_A, Car, cause_at
+from ampacity.core.rooms import Rooms, Wait
+from ampacity.core.site import Site
+
+_NOT_ASKING = Cause(Rule.NOT_ASKING)
+_NOT_NEEDED = Cause(Rule.NOT_NEEDED)
+_PACING = Cause(Rule.PACING)
+_STARTING = Cause(Rule.STARTING)
+_REFUSED = Cause(Rule.REFUSED)
+
+
+def explain(site: Site, cars: Sequence[Car], rooms: Rooms) -> None:
+    """Gives every setpoint that has none yet a cause that is true."""
+    charging = [car for car in cars if car.limit_a > 0]
+    alike: dict[tuple[int, float], Cause] = {}
+    """Cars that charge and load the same places are held by the same."""
+    for car in cars:
+        if car.reason is None and car.memory.refusals > 0:
+            car.reason = _REFUSED
+        if car.reason is not None or car.limit_a >= car.charger.max_a - NEAR_A:
+            continue
+        if car.want is Want.START or car.limit_a >= car.cap_a - NEAR_A:
+            car.reason = _NOT_ASKING if car.want is Want.START else _NOT_NEEDED
+        elif car.limit_a == 0:
+            car.reason = _why_it_waits(site, car, charging, rooms)
+        else:
+            key = car.way, car.charger.step_a
+            if (known := alike.get(key)) is None:
+                known = alike[key] = _why_no_more(site, car, rooms)
+            car.reason = known
+
+
+def _why_it_waits(site: Site, car: Car, charging: Sequence[Car], rooms: Rooms) -> Cause:
+    room, full = rooms.reach(Wait.NOW, car)
+    lasting, bound = rooms.reach(Wait.SPARE if car.spare else Wait.START, car)
+    wanted = car.floor_a - car.reserved_a
+    if _is_dark(rooms, full):
+        return _STARTING
+    if room < wanted and full is not None:
+        taken = any(other.loads(full) for other in charging)
+        return cause_at(site, Rule.TURN if taken else Rule.CIRCUIT_FULL, full)
+    if lasting < wanted and bound is not None:
+        return cause_at(site, Rule.PATIENCE, bound)
+    return _PACING
+
+
+def _why_no_more(site: Site, car: Car, rooms: Rooms) -> Cause:
+    room, full = rooms.reach(Wait.NOW, car)
+    lasting, bound = rooms.reach(Wait.SMALL, car)
+    wanted = max(RAISE_A, car.charger.step_a)
+    if _is_dark(rooms, full):
+        return _STARTING
+    if room < wanted and full is not None:
+        return cause_at(site, Rule.CIRCUIT_FULL, full)
+    if lasting < wanted and bound is not None:
+        return cause_at(site, Rule.PATIENCE, bound)
+    return _PACING
+
+
+def _is_dark(rooms: Rooms, place: int | None) -> bool:
+    """Whether the meter of the place has not said enough yet."""
+    return place is not None and rooms.sure[Wait.NOW].limit[place] == -math.inf
