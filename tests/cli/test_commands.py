@@ -147,6 +147,7 @@ def test_check_as_json_has_stable_keys(site: Path) -> None:
         "chargers",
         "circuits",
         "fits",
+        "grace_s",
         "meters",
         "name",
         "pause_mode",

@@ -98,6 +98,7 @@ def test_north_america_uses_80_percent() -> None:
         ("max_a = 16", "max_a = 16\npassword_file = 'nowhere'", "chargers.left.password_file", "can't be read"),
         ('supply = "three-phase"', 'supply = "three-fase"', "site.supply", "Did you mean three-phase?"),
         ('supply = "three-phase"', 'supply = "three-phase"\nturn_s = 60', "site.turn_s", "600"),
+        ('supply = "three-phase"', 'supply = "three-phase"\ngrace_s = 30', "site.grace_s", "0 to 24"),
         ('supply = "three-phase"', "supply = 3", "site.supply", "3 is not a text"),
         ('name = "Elm Street 4"', 'name = " "', "site.name", "the text is empty"),
         ('name = "Elm Street 4"', 'name = "a\\u001b[2J"', "site.name", "can't be shown"),

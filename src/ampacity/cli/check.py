@@ -62,7 +62,7 @@ def _explain(installation: Installation, site: Site) -> None:
         _say("Chargers that are not in the file are refused.")
     else:
         _say(f"Chargers that are not in the file are taken in on circuit {ocpp.adopt_into}.")
-    _say(_pause_words(site.pause_mode))
+    _say(_pause_words(site))
     _say(f"When not all fit, a car charges {site.turn_s / 60:g} min before it gives way to one that waits.")
     _say(f"The record is kept in {installation.storage.file}.")
 
@@ -84,16 +84,16 @@ def _supply_words(site: Site) -> str:
     assert_never(site.supply)
 
 
-def _pause_words(mode: PauseMode) -> str:
-    match mode:
+def _pause_words(site: Site) -> str:
+    match site.pause_mode:
         case PauseMode.BUDGET:
             return (
-                "An excess that only a pause can remove may last until a quarter of the breaker's trip budget is used, "
-                "30 s at most."
+                f"A small excess that only a pause can remove may last for {site.grace_s:g} s, and never beyond a "
+                "quarter of the breaker's trip budget."
             )
         case PauseMode.STRICT:
             return "An excess that only a pause can remove pauses a car at once."
-    assert_never(mode)
+    assert_never(site.pause_mode)
 
 
 def _proof_table(lines: tuple[ProofLine, ...]) -> Table:
@@ -168,6 +168,7 @@ def _document(installation: Installation, site: Site, lines: tuple[ProofLine, ..
         "voltage_v": site.nominal_v,
         "region": installation.region,
         "pause_mode": site.pause_mode.value,
+        "grace_s": site.grace_s,
         "turn_s": site.turn_s,
         "circuits": [
             {

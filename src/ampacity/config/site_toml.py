@@ -120,6 +120,7 @@ class _Reader:
         region = table.text("region", "europe", choices=list(CONTINUOUS_FACTOR))
         volts = table.number("voltage_v", NOMINAL_V[supply], 50, 500, "V")
         mode = PauseMode(table.text("pause_mode", "budget", choices=[m.value for m in PauseMode]))
+        grace_s = table.number("grace_s", 2.0, 0, 24, "s")
         turn_s = table.number("turn_s", 1200.0, 600, 86_400, "s")
         table.done()
         circuits = [self._circuit(t, supply, region) for t in self._tables("circuits", needed=True)]
@@ -136,6 +137,7 @@ class _Reader:
                 supply=supply,
                 nominal_v=volts,
                 pause_mode=mode,
+                grace_s=grace_s,
                 turn_s=turn_s,
                 circuits=tuple(circuits),
                 meters=tuple(meter for meter, _ in meters),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TypeVar
 
 from ampacity.config.installation import Installation
@@ -25,16 +26,7 @@ def effective(installation: Installation) -> Site:
         family = family_named(families, connection.family, f"chargers.{charger.id}.family")
         chargers.append(charger if family is None else _as_family(charger, family))
     site = installation.site
-    return Site(
-        name=site.name,
-        supply=site.supply,
-        nominal_v=site.nominal_v,
-        circuits=site.circuits,
-        meters=site.meters,
-        chargers=tuple(chargers),
-        pause_mode=site.pause_mode,
-        turn_s=site.turn_s,
-    )
+    return replace(site, chargers=tuple(chargers))
 
 
 def _as_family(charger: Charger, family: ChargerFamily) -> Charger:

@@ -71,9 +71,10 @@ supply = "{supply}"
 region = "{region}"
 # Line to neutral; line to line where chargers sit between lines. Default: as usual for the supply.
 {volts}
-# budget: an excess that only a pause can remove may last as long as the breaker bears it, 30 s at most.
+# budget: a small excess that only a pause can remove may last for grace_s (0 to 24 s), as far as the breaker bears it.
 # strict: it may not last at all; for those who pay for peaks.
 pause_mode = "budget"
+grace_s = 2
 # When not all cars fit: how long one charges before it gives way, in seconds. At least 600.
 turn_s = 1200
 

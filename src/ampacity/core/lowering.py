@@ -19,15 +19,12 @@ SLACK_A = 0.2
 LIKELY_S = 2.0
 """A car has most probably followed a raise after so long, though no report says so yet."""
 
-BEARABLE_S = 2.0
-"""How long an excess that only a pause can remove may last before the pause, in the mode that may wait at all: long
-enough for the start of a motor."""
-
-BEARABLE_LIMIT_S = 0.3
-"""And no more ampere-seconds, with those until the pause works, than the limit carries in so long."""
+BEARABLE_SHARE = 0.15
+"""An excess that only a pause can remove is small while its ampere-seconds, with those until a pause works, are no more
+than the limit carries in this share of the grace."""
 
 BEARABLE_BUDGET = 0.25
-"""And no more of the breaker's trip budget."""
+"""And while no more of the breaker's trip budget is used than this."""
 
 REACTION_S = 6.0
 """From a pause to the car's current gone."""
@@ -134,9 +131,9 @@ def _bearable(
     if excess_a - likely_a <= TOLERANCE_A:
         return True  # most probably it is gone already, and the next sample shows it
     so_far_s = 0.0 if memory.over_s is None else now_s - memory.over_s
-    if so_far_s >= BEARABLE_S:
+    if so_far_s >= site.grace_s:
         return False
-    if excess_a * (so_far_s + REACTION_S) > BEARABLE_LIMIT_S * site.limits_a[circuit][line]:
+    if excess_a * (so_far_s + REACTION_S) > BEARABLE_SHARE * site.grace_s * site.limits_a[circuit][line]:
         return False
     place = memory.places[line]
     ratio = math.hypot(place.measured_re, place.measured_im) / site.circuits[circuit].rating_a[line]

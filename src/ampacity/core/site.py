@@ -27,7 +27,7 @@ class PauseMode(Enum):
     """When an excess that no lowering can remove pauses a car."""
 
     BUDGET = "budget"
-    """At a quarter of the breaker's trip budget, and after 30 s at the latest."""
+    """After the site's `grace_s`, and sooner where the excess is large or uses the breaker's trip budget."""
 
     STRICT = "strict"
     """At once."""
@@ -136,6 +136,10 @@ class Site:
     chargers: tuple[Charger, ...]
     pause_mode: PauseMode = PauseMode.BUDGET
 
+    grace_s: float = 2.0
+    """How long, in budget mode, a small excess may last that only a pause can remove: long enough for the start of a
+    motor. 0 to 24: with the 6 s that a pause takes to work, never longer than 30 s."""
+
     turn_s: float = 900.0
     """How long a car charges before it gives way to one that waits. At least 600."""
 
@@ -163,6 +167,8 @@ class Site:
             raise SiteError(
                 "site.voltage_v", f"{self.nominal_v:g} V is no supply voltage.", remedy="Set 100 V to 480 V, as wired."
             )
+        if not 0 <= self.grace_s <= 24:
+            raise SiteError("site.grace_s", f"{self.grace_s:g} s is out of range.", remedy="Set 0 s to 24 s.")
         if self.turn_s < 600:
             raise SiteError("site.turn_s", f"{self.turn_s:g} s is too short.", remedy="Set at least 600 s.")
         _check_circuits(self)
