@@ -92,3 +92,20 @@ def test_a_folder_that_can_not_be_made_ends_with_exit_code_one_and_a_remedy(tmp_
     assert process.returncode == 1
     assert "taken can't be written" in process.stderr
     assert "Choose another folder" in process.stderr
+
+
+def test_policies_are_compared_side_by_side(tmp_path: Path) -> None:
+    process = started(tmp_path, "--policy", "ampacity", "--policy", "rolling-30", "--policy", "uncontrolled", "--json")
+    assert process.returncode == 0, process.stderr
+    summaries = json.loads(process.stdout)
+    assert list(summaries) == ["ampacity", "rolling-30", "uncontrolled"]
+    assert summaries["uncontrolled"]["over_as"] > summaries["ampacity"]["over_as"]
+    assert {one["energy_optimum_wh"] for one in summaries.values()} == {summaries["ampacity"]["energy_optimum_wh"]}
+    assert (tmp_path / "out" / "policies.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "out" / "rolling-30" / "trace.csv").is_file()
+
+
+def test_a_policy_that_is_not_there_is_named(tmp_path: Path) -> None:
+    process = started(tmp_path, "--policy", "roling-30")
+    assert process.returncode == 1
+    assert "no policy 'roling-30'" in process.stderr

@@ -16,6 +16,7 @@ from ampacity.cli.out import INTERRUPTED, fail, print_json, stderr, stdout
 from ampacity.config.site_toml import load
 from ampacity.config.steered import effective
 from ampacity.core.errors import AmpacityError
+from ampacity.sim.policies import NAMES, OURS, check_name
 
 SHOWN = {
     "trips": "Breaker trips",
@@ -31,6 +32,7 @@ SHOWN = {
     "commands": "Changes sent to chargers",
     "renewals": "Renewals sent to chargers",
 }
+COMPARED = {key: words for key, words in SHOWN.items() if key not in ("energy_optimum_wh", "over_unavoidable_as")}
 WHOLE = {
     "least_to_best": "Least served to best served",
     "least_to_best_alike": "  among cars on the same lines",
@@ -56,17 +58,38 @@ def simulate(
     lag: Annotated[int, typer.Option(min=0, max=60, help="Seconds from a setpoint to the car's current.")] = 1,
     report_every: Annotated[int, typer.Option(min=1, max=3600, help="Seconds between a charger's reports.")] = 10,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 1,
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Who steers; may be given again, to compare: ampacity (as the site says), ampacity-strict, static (a "
+            "fixed current), uncontrolled, rolling-60 (the building's highest of the last 60 s), or all.",
+            show_default="ampacity",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The summary on standard output.")] = False,
 ) -> None:
     """Play a building's history and charging sessions against the controller, thousands of times faster than real.
 
     Example: ampacity simulate site.toml --building day.csv.gz --sessions cars.csv --lag 4 --out result
+
+    To compare: ampacity simulate site.toml --building day.csv.gz --sessions cars.csv --policy all --out result
     """
+    policies = _policies(policy or [OURS])
     try:
+        for name in policies:
+            check_name(name)
         effective(load(site))
-        _run([str(one) for one in (site, building, sessions, out, lag, report_every, seed)])
+        _run([*(str(one) for one in (site, building, sessions, out, lag, report_every, seed)), ",".join(policies)])
     except AmpacityError as error:
         fail(error, as_json=as_json)
+    if len(policies) > 1:
+        summaries: dict[str, dict[str, Any]] = json.loads((out / "policies.json").read_text(encoding="utf-8"))
+        if as_json:
+            print_json(summaries)
+        else:
+            stdout.print(_comparison(summaries))
+            stdout.print(f"Written to {out}: policies.json, policies.png, and a folder for each", soft_wrap=True)
+        return
     summary: dict[str, Any] = json.loads((out / "summary.json").read_text(encoding="utf-8"))
     if as_json:
         print_json(summary)
@@ -112,6 +135,25 @@ def _run(arguments: list[str]) -> None:
         raise KeyboardInterrupt
     if code != 0:
         raise failed or SimulationFailed(f"The simulation ended with exit code {code}.")
+
+
+def _policies(given: list[str]) -> list[str]:
+    """Each once, in the order given; `all` stands for all that have a name."""
+    wanted = [name for one in given for name in (NAMES if one == "all" else [one])]
+    return list(dict.fromkeys(wanted))
+
+
+def _comparison(summaries: dict[str, dict[str, Any]]) -> Table:
+    first = next(iter(summaries.values()))
+    optimum = _shown("energy_optimum_wh", first["energy_optimum_wh"])
+    title = f"{first['site']}: {first['seconds'] / 3600:.1f} h, {first['sessions']} sessions; at best {optimum}"
+    table = Table(title=title, title_justify="left")
+    table.add_column("")
+    for name in summaries:
+        table.add_column(name, justify="right")
+    for key, words in {**COMPARED, **WHOLE}.items():
+        table.add_row(words, *(_shown(key, summary[key]) for summary in summaries.values()))
+    return table
 
 
 def _table(summary: dict[str, Any]) -> Table:

@@ -1,4 +1,4 @@
-"""One simulation as a process: python -m ampacity.sim.command SITE BUILDING SESSIONS OUT LAG REPORT_EVERY SEED.
+"""Simulations as a process: python -m ampacity.sim.command SITE BUILDING SESSIONS OUT LAG REPORT_EVERY SEED POLICIES.
 
 Speaks to the command line that started it on standard output, a line each: `progress 0.25`, `stage drawing`, and before
 it ends with exit code 1, `error {"error": code, "what": ..., "remedy": ...}`.
@@ -9,12 +9,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from ampacity.config.site_toml import load
 from ampacity.config.steered import effective
 from ampacity.core.errors import AmpacityError
-from ampacity.sim.simulate import Story, simulate, write_summary
+from ampacity.core.site import Site
+from ampacity.sim.policies import Policy, named
+from ampacity.sim.simulate import Story, optimum, simulate, write_summary
 from ampacity.sim.tables import read_building, read_sessions
 
 OK, FAILED, INTERRUPTED = 0, 1, 130
@@ -30,10 +34,11 @@ class OutNotWritable(AmpacityError):
 def main(arguments: list[str]) -> int:
     """Exit code 0, or 1 after an `error` line."""
     site, building, sessions, out = (Path(one) for one in arguments[:4])
-    lag_s, report_every_s, seed = (int(one) for one in arguments[4:])
+    lag_s, report_every_s, seed = (int(one) for one in arguments[4:7])
+    policies = arguments[7].split(",")
     try:
         story = _story(site, building, sessions, lag_s, report_every_s, seed)
-        _run(story, out)
+        _run(story, {name: named(name, story.site) for name in policies}, out)
     except AmpacityError as error:
         _say(f"error {json.dumps({'error': error.code, 'what': error.what, 'remedy': error.remedy})}")
         return FAILED
@@ -54,22 +59,39 @@ def _story(site_file: Path, building: Path, sessions: Path, lag_s: int, report_e
     )
 
 
-def _run(story: Story, out: Path) -> None:
+def _run(story: Story, policies: Mapping[str, tuple[Policy, Site]], out: Path) -> None:
+    """One policy's results are in `out`; those of several in a folder for each, and side by side in `out`."""
     try:
         out.mkdir(parents=True, exist_ok=True)
-        summary = simulate(story, out / "trace.csv", progress=_tell)
-        write_summary(out / "summary.json", summary)
+        _say("stage the optimum")
+        best_wh = optimum(story)
+        summaries = {}
+        for number, (name, (policy, site)) in enumerate(policies.items()):
+            folder = out if len(policies) == 1 else out / name
+            folder.mkdir(exist_ok=True)
+            _say(f"stage {name if len(policies) > 1 else 'simulating'}")
+
+            def tell(done: int, of: int, first: int = number) -> None:
+                _say(f"progress {(first + done / of) / len(policies):.4f}")
+
+            summary = simulate(replace(story, site=site), folder / "trace.csv", policy, tell, best_wh)
+            summaries[name] = {"policy": name, **summary}
+            write_summary(folder / "summary.json", summaries[name])
+        _say("stage drawing")
+        if len(policies) == 1:
+            _draw("ampacity.sim.picture", out, out / "trace.png")
+        else:
+            write_summary(out / "policies.json", summaries)
+            _draw("ampacity.sim.policies_picture", out, out / "policies.png")
     except OSError as error:
         raise OutNotWritable(f"{out} can't be written ({error.strerror}).") from error
-    _say("stage drawing")
-    drawn = subprocess.run([sys.executable, "-m", "ampacity.sim.picture", str(out)], check=False, capture_output=True)
+
+
+def _draw(module: str, out: Path, picture: Path) -> None:
+    drawn = subprocess.run([sys.executable, "-m", module, str(out)], check=False, capture_output=True)
     if drawn.returncode != 0:
         last = drawn.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        raise OutNotWritable(f"{out / 'trace.png'} could not be drawn ({last}).")
-
-
-def _tell(done: int, of: int) -> None:
-    _say(f"progress {done / of:.4f}")
+        raise OutNotWritable(f"{picture} could not be drawn ({last}).")
 
 
 def _say(line: str) -> None:

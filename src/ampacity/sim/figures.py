@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import sub
 from typing import Any
 
@@ -189,7 +189,7 @@ class Figures:
             charger.waits(charger.limit_a < socket.charger.min_a and socket.wants, second)
         self._told.clear()
 
-    def document(self, optimum_wh: dict[CircuitId, float], end_s: int) -> dict[str, Any]:
+    def document(self, optimum_wh: Mapping[CircuitId, float], end_s: int) -> dict[str, Any]:
         """All figures: the whole first, then each circuit. `optimum_wh`: of the chargers below each circuit."""
         circuits = {
             circuit.id: {

@@ -8,21 +8,66 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from ampacity.core.allocate import Claim, Room, share
 from ampacity.core.decide import decide
 from ampacity.core.decision import Command, Decision, Setpoint
+from ampacity.core.errors import AmpacityError
 from ampacity.core.memory import Memory
 from ampacity.core.observations import Observed
-from ampacity.core.site import Site, on_step_a
+from ampacity.core.site import PauseMode, Site, on_step_a
 from ampacity.sim.plant import Plant
 
 Controller = Callable[[Site, Observed, float], Decision]
 Policy = Callable[[Plant], Controller]
 """Makes the controller of a run. It may look at the plant, which no real one can."""
 
+LONGEST_S = 86_400
 TURN_S = 900
 RAISE_A = 0.5
+
+OURS = "ampacity"
+STRICT = "ampacity-strict"
+NAMES = (OURS, STRICT, "rolling-0", "rolling-15", "rolling-60", "rolling-180", "static", "uncontrolled")
+"""Names that people use; any other number of seconds may stand behind `rolling-`."""
+
+
+class PolicyUnknown(AmpacityError):
+    """There is no such policy."""
+
+    code = "policy-unknown"
+    remedy = f"Use one of: {', '.join(NAMES)}, or rolling- with another number of seconds; or all."
+
+
+def check_name(name: str) -> None:
+    """Raises:
+    PolicyUnknown: there is no policy of that name.
+    """
+    kind, _, seconds = name.partition("-")
+    rolls = kind == "rolling" and seconds.isdecimal() and int(seconds) <= LONGEST_S
+    if name not in NAMES and not rolls:
+        raise PolicyUnknown(f"There is no policy {name!r}.")
+
+
+def named(name: str, site: Site) -> tuple[Policy, Site]:
+    """A policy by its name, and the site as it is to be run with it.
+
+    Raises:
+        PolicyUnknown: there is none of that name.
+    """
+    check_name(name)
+    match name:
+        case "ampacity":
+            return controlled, site
+        case "ampacity-strict":
+            return controlled, replace(site, pause_mode=PauseMode.STRICT)
+        case "static":
+            return static, site
+        case "uncontrolled":
+            return uncontrolled, site
+        case _:
+            return rolling_maximum(int(name.partition("-")[2])), site
 
 
 def controlled(plant: Plant) -> Controller:

@@ -57,16 +57,19 @@ class Story:
 
 
 def simulate(
-    story: Story, trace: Path | None = None, policy: Policy = controlled, progress: Progress | None = None
+    story: Story,
+    trace: Path | None = None,
+    policy: Policy = controlled,
+    progress: Progress | None = None,
+    optimum_wh: Mapping[CircuitId, float] | None = None,
 ) -> dict[str, Any]:
     """Runs the story; returns the summary, and writes a row a second to `trace`. The same story gives the same bytes.
 
     The controller sees what it would see live: each meter's samples and each charger's reports, states and answers.
+    `optimum_wh`: what `optimum` says of the story, if it is known already.
     """
     site, seconds, start_s = story.site, story.building.seconds, story.building.start_s
-    main = next(circuit.id for circuit in site.circuits if circuit.parent is None)
-    building = {name: one.by_second() for name, one in {**story.below, main: story.building}.items()}
-    sessions = [_since(session, start_s) for session in story.sessions]
+    building, sessions = _loads(story), _sessions(story)
     rng = random.Random(story.seed)
     plant = Plant(
         site,
@@ -98,10 +101,8 @@ def simulate(
                 out.second(second, plant, decision)
             if progress is not None and second % PROGRESS_EVERY_S == 0:
                 progress(second, seconds)
-    optimum = {
-        circuit.id: energy_optimum_wh(site, building, _below(site, number, sessions), seconds)
-        for number, circuit in enumerate(site.circuits)
-    }
+    if optimum_wh is None:
+        optimum_wh = optimum(story)
     if progress is not None:
         progress(seconds, seconds)
     return {
@@ -113,12 +114,31 @@ def simulate(
         "seconds": seconds,
         "chargers": len(site.chargers),
         "sessions": len(sessions),
-        **figures.document(optimum, seconds),
+        **figures.document(optimum_wh, seconds),
+    }
+
+
+def optimum(story: Story) -> dict[CircuitId, float]:
+    """What a clairvoyant could deliver at the chargers below each circuit, in Wh."""
+    site, building, sessions = story.site, _loads(story), _sessions(story)
+    return {
+        circuit.id: energy_optimum_wh(site, building, _below(site, number, sessions), story.building.seconds)
+        for number, circuit in enumerate(site.circuits)
     }
 
 
 def write_summary(path: Path, summary: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _loads(story: Story) -> dict[CircuitId, list[tuple[float, ...]]]:
+    """By circuit, its own load per second."""
+    main = next(circuit.id for circuit in story.site.circuits if circuit.parent is None)
+    return {name: one.by_second() for name, one in {**story.below, main: story.building}.items()}
+
+
+def _sessions(story: Story) -> list[Session]:
+    return [_since(session, story.building.start_s) for session in story.sessions]
 
 
 def _since(session: Session, start_s: int) -> Session:
