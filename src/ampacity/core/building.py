@@ -43,10 +43,8 @@ class CarsBelow:
     most_im: Sequence[float]
     moved_a: float
     """By how much their draws changed in sum, between reports that all came after the meter last changed."""
-    moved_s: float
-    """When the last such report came; -inf: never."""
-    oldest_report_s: float
-    """Age of the oldest report of a car that draws."""
+    stills_a: tuple[float | None, ...]
+    """The draws from which that is counted."""
 
 
 def deadline_s(meter: Meter, memory: CircuitMemory) -> float:
@@ -85,8 +83,11 @@ def sampled(
     )
     changed_s = memory.changed_s if same else at_s
     period_s = _period_s(memory, gap_s)
-    moved = abs(cars.moved_a) > MOVED_A and at_s > cars.moved_s + 2 * (period_s or 1.0) + 1.0
-    frozen = same and (memory.frozen or moved)
+    moved_s = None
+    if same and abs(cars.moved_a) > MOVED_A:
+        moved_s = at_s if memory.moved_s is None else memory.moved_s
+    # A report may be ahead of the meter, but not for so long.
+    frozen = same and (memory.frozen or (moved_s is not None and at_s > moved_s + 2 * (period_s or 1.0) + 1.0))
     window_s = max(waits_s(memory, scarce=False))
     places = tuple(
         _place(circuit, supply, line_v, reading, memory, cars, line, gap_s, window_s)
@@ -98,6 +99,8 @@ def sampled(
         good=0 if frozen else min(memory.good + 1, 1000),
         absurd=False,
         changed_s=changed_s,
+        stills_a=cars.stills_a if same else (),
+        moved_s=moved_s,
         frozen=frozen,
         places=places,
     )

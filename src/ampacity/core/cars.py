@@ -35,6 +35,9 @@ SPARE_A = 1.5
 
 DRAWING_A = 1.0
 
+MASK_A = 3.0
+"""From so much on a report tells which phases are in use."""
+
 SERVED_S = 3600.0
 """So long ago, what a car got counts a third."""
 
@@ -72,7 +75,8 @@ def updated(
         None if memory.trial_s is None else memory.trial_s + TRIAL_S,
         None if memory.idle_s is None else memory.idle_s + IDLE_S,
         None if memory.draw_s is None or memory.draw_a < DRAWING_A else memory.draw_s + STALE_S,
-        None if seen.online else memory.lease_end_s,
+        memory.lease_end_s,
+        None if seen.online else memory.told_end_s,
         None if seen.online or memory.limit_a is not None else start_s + charger.lease_s,
     ):
         if moment is not None and now_s <= moment < due_s:
@@ -119,7 +123,12 @@ def _with_answer(seen: ChargerSeen, memory: ChargerMemory) -> ChargerMemory:
         return memory._replace(answer_s=answer.at_s)
     if answer.accepted:
         return memory._replace(
-            answer_s=answer.at_s, answered=True, lease_end_s=answer.lease_end_s, refusals=0, retry_s=0.0
+            answer_s=answer.at_s,
+            answered=True,
+            lease_end_s=answer.lease_end_s,
+            told_end_s=None,
+            refusals=0,
+            retry_s=0.0,
         )
     refusals = min(memory.refusals + 1, 6)
     retry_s = answer.at_s + min(5.0 * 2 ** (refusals - 1), 60.0)
@@ -144,13 +153,15 @@ def _with_draw(
     if seen.measured_at_s is None or seen.measured_at_s == memory.draw_s:
         return memory
     in_use, low, high = _draw(charger, supply, volts, seen, memory)
+    if high < MASK_A and in_use != memory.mask:
+        low = 0.0  # on which lines it is, is not taken over yet: on some of them there may be nothing
     return memory._replace(
         draw_a=high,
         draw_low_a=low,
         draw_before_a=memory.draw_low_a,
         draw_s=seen.measured_at_s,
         draw_before_s=memory.draw_s,
-        mask=in_use if high >= 3.0 else memory.mask,
+        mask=in_use if high >= MASK_A else memory.mask,
         cap_a=_cap_a(charger, seen, memory, high),
     )
 
@@ -242,12 +253,12 @@ def _ceiling_a(charger: Charger, seen: ChargerSeen, memory: ChargerMemory, now_s
     if memory.limit_a is None:
         # Nothing is known of what it was told before we started; such a lease has ended after its own length.
         return charger.max_a if seen.online or now_s < start_s + charger.lease_s else fallback
+    ended = memory.lease_end_s is not None and now_s > memory.lease_end_s
     if seen.online:
-        if memory.answered:
-            return memory.limit_a
-        return max(memory.ceiling_a, memory.limit_a)
+        most = memory.limit_a if memory.answered else max(memory.ceiling_a, memory.limit_a)
+        return max(most, fallback) if ended else most
     if not charger.guarded:
         return charger.max_a
-    if memory.lease_end_s is not None and now_s > memory.lease_end_s:
+    if ended and (memory.told_end_s is None or now_s > memory.told_end_s):
         return fallback
     return max(memory.ceiling_a, memory.limit_a, fallback)

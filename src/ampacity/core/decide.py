@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from ampacity.core.building import CarsBelow, blindness, is_fresh, sampled
-from ampacity.core.cars import DRAWING_A, FOLLOW_S, STALE_S, served_as, sure_a, updated
+from ampacity.core.cars import FOLLOW_S, STALE_S, served_as, sure_a, updated
 from ampacity.core.decision import Blindness, Cause, CircuitView, Command, Decision, Rule, Setpoint
 from ampacity.core.memory import ChargerMemory, CircuitMemory, Memory, PlaceMemory, Want
 from ampacity.core.observations import ChargerSeen, Observed
@@ -76,7 +76,8 @@ def _unfair_s(memory: Memory, unfair: bool | None, now_s: float) -> float | None
 def _stirs(plan: Plan, chargers: Sequence[ChargerMemory]) -> bool:
     """Whether something happens, but for the settling of the smallest differences."""
     return any(
-        car.limit_a != before.limit_a
+        car.movable
+        and car.limit_a != before.limit_a
         and (not plan.trimming or not car.limit_a or not before.limit_a or _is_full(car.reason))
         for car, before in zip(plan.cars, chargers, strict=True)
     )
@@ -139,7 +140,6 @@ def _cars_below(
     topology = site.topology
     lines, first = topology.lines, circuit * topology.lines
     low_re, low_im, most_re, most_im = [0.0] * lines, [0.0] * lines, [0.0] * lines, [0.0] * lines
-    moved, moved_s, oldest_s = 0.0, -math.inf, 0.0
     settle_s = min(known.period_s or 1.0, 10.0) + 1.0
     sums: dict[int, tuple[float, float]] = {}
     for number in topology.below[circuit]:
@@ -147,12 +147,6 @@ def _cars_below(
         if memory.limit_a == memory.draw_a == memory.draw_before_a == 0.0 and memory.online_s is not None:
             continue  # nothing flows there, and nothing did
         low, most = _at_sample(memory, sample_s, settle_s, now_s)
-        if memory.draw_s is not None:
-            if memory.draw_before_s is not None and memory.draw_before_s > known.changed_s + settle_s:
-                moved += memory.draw_low_a - memory.draw_before_a
-                moved_s = max(moved_s, memory.draw_s)
-            if memory.draw_a >= DRAWING_A and now_s - memory.draw_s > oldest_s:
-                oldest_s = now_s - memory.draw_s
         if most > 0.0:
             way = topology.way[number][memory.mask]
             before = sums.get(way, _NOTHING)
@@ -165,7 +159,27 @@ def _cars_below(
                 low_im[line] += low * im
                 most_re[line] += most * re
                 most_im[line] += most * im
-    return CarsBelow(low_re, low_im, most_re, most_im, moved, moved_s, oldest_s)
+    moved, stills = 0.0, known.stills_a
+    if sample_s > known.changed_s + settle_s:
+        moved, stills = _moved(topology.below[circuit], chargers, known, settle_s)
+    return CarsBelow(low_re, low_im, most_re, most_im, moved, stills)
+
+
+def _moved(
+    below: Sequence[int], chargers: Sequence[ChargerMemory], known: CircuitMemory, settle_s: float
+) -> tuple[float, tuple[float | None, ...]]:
+    """By how much the draws of chargers have changed since the meter has not, and from what: for each its first report
+    that can't be from before."""
+    moved = 0.0
+    stills: list[float | None] = []
+    for number, still_a in zip(below, known.stills_a or (None,) * len(below), strict=True):
+        memory = chargers[number]
+        if still_a is None and memory.draw_s is not None and memory.draw_s > known.changed_s + settle_s:
+            still_a = memory.draw_a
+        if still_a is not None:
+            moved += memory.draw_a - still_a
+        stills.append(still_a)
+    return moved, tuple(stills)
 
 
 def _at_sample(memory: ChargerMemory, sample_s: float, settle_s: float, now_s: float) -> tuple[float, float]:
@@ -208,12 +222,12 @@ def _commands(site: Site, plan: Plan, now_s: float) -> tuple[tuple[Command, ...]
             after.append(memory)
             continue  # most chargers in most passes
         changed = memory.limit_a is None or abs(memory.limit_a - limit) > 1e-9
-        if car.movable and (changed or _is_due(car.charger, memory, now_s)):
+        if car.movable and (changed or _is_due(site, car.charger, memory, now_s)):
             command = Command(
                 charger=car.charger.id,
                 limit_a=car.limit_a,
                 safe_a=car.charger.safe_a,
-                lease_s=_lease_s(car.charger, car.limit_a),
+                lease_s=_lease_s(site, car.charger, car.limit_a),
                 renewal=not changed,
             )
             if not changed:
@@ -222,7 +236,7 @@ def _commands(site: Site, plan: Plan, now_s: float) -> tuple[tuple[Command, ...]
                 down.append(command)
             else:
                 up.append(command)
-            memory = _told(memory, car, changed, now_s)
+            memory = _told(memory, car, command.lease_s, changed, now_s)
         if car.want is Want.CURRENT and memory.charging_s is None and memory.waiting_s is None:
             usual_as = _usual_as(plan, now_s) if usual_as is None else usual_as
             memory = memory._replace(served_as=usual_as * car.charger.weight, served_s=now_s)
@@ -230,33 +244,38 @@ def _commands(site: Site, plan: Plan, now_s: float) -> tuple[tuple[Command, ...]
     return (*down, *up, *renewals), after
 
 
-def _lease_s(charger: Charger, limit_a: float) -> float | None:
-    """A pause below the safe current holds twice as long, so that no lease that ends raises a charger before all
-    leases above the safe current have ended; both are renewed after half a lease."""
+def _lease_s(site: Site, charger: Charger, limit_a: float) -> float | None:
+    """A pause below the safe current outlasts every lease on the site that was renewed when it was: no lease that ends
+    raises a charger before all leases above the safe current have ended. All are renewed after half a lease."""
     if limit_a == charger.safe_a:
         return None
-    return charger.lease_s if limit_a > charger.safe_a else 2 * charger.lease_s
+    return charger.lease_s if limit_a > charger.safe_a else charger.lease_s + site.longest_lease_s
 
 
-def _is_due(charger: Charger, memory: ChargerMemory, now_s: float) -> bool:
+def _is_due(site: Site, charger: Charger, memory: ChargerMemory, now_s: float) -> bool:
     """Whether the same limit has to be sent again."""
     since_s = now_s - memory.renewed_s
     if not memory.answered:
         return now_s >= memory.retry_s if memory.refusals > 0 else since_s >= ANSWER_S
     if memory.limit_a is None or since_s == math.inf:
         return True
-    return _lease_s(charger, memory.limit_a) is not None and since_s >= charger.lease_s / 2
+    return _lease_s(site, charger, memory.limit_a) is not None and since_s >= charger.lease_s / 2
 
 
-def _told(memory: ChargerMemory, car: Car, changed: bool, now_s: float) -> ChargerMemory:
+def _told(memory: ChargerMemory, car: Car, lease_s: float | None, changed: bool, now_s: float) -> ChargerMemory:
+    told_end_s = memory.told_end_s  # the lasting safe current ends nothing that was told before
+    if lease_s is not None:
+        told_end_s = max(told_end_s or 0.0, now_s + lease_s + ANSWER_S)
     if not changed:
-        return memory._replace(renewed_s=now_s, due_s=0.0)
+        return memory._replace(renewed_s=now_s, told_end_s=told_end_s, due_s=0.0)
     return memory._replace(
         limit_a=car.limit_a,
+        before_a=car.memory.ceiling_a,
         served_as=served_as(memory, now_s),
         served_s=now_s,
         sent_s=now_s,
         renewed_s=now_s,
+        told_end_s=told_end_s,
         answered=False,
         ceiling_a=max(memory.ceiling_a, car.limit_a),
     )
@@ -298,8 +317,8 @@ def _circuits_after(
     paused: set[CircuitId | None] = set()
     for car in plan.cars:
         before = chargers[car.number]
-        if before.limit_a is None or abs(before.limit_a - car.limit_a) <= 1e-9:
-            continue
+        if not car.movable or before.limit_a is None or abs(before.limit_a - car.limit_a) <= 1e-9:
+            continue  # no command: nothing that the meter will show
         if car.limit_a == 0 and car.want is Want.CURRENT and car.reason is not None and _is_full(car.reason):
             paused.add(car.reason.circuit)
         drawn = sure_a(before, now_s)

@@ -44,7 +44,7 @@ def cut(site: Site, cars: Sequence[Car], room: Room, now_s: float) -> tuple[list
         worst, excess = _worst(room, held)
         if worst == _NONE:
             return held, likely
-        able = [car for car in cars if car.movable and car.limit_a > car.floor_a and car.loads(worst)]
+        able = [car for car in cars if _is_able(car) and car.loads(worst)]
         if not able:
             held.append(worst)
             continue
@@ -57,6 +57,12 @@ def cut(site: Site, cars: Sequence[Car], room: Room, now_s: float) -> tuple[list
                 likely[place] += max(0.0, car.limit_a - max(sure, target)) * math.hypot(re, im)
         _lower(car, target, room, sure)
         car.reason = cause_at(site, Rule.CIRCUIT_FULL, worst)
+
+
+def _is_able(car: Car) -> bool:
+    """Whether lowering its setpoint helps."""
+    refuses = car.memory.refusals > 0 and car.holds_a > 0.0
+    return car.movable and car.limit_a > car.floor_a and not refuses
 
 
 def first_to_cut(car: Car, excess_a: float, now_s: float) -> tuple[bool, bool, int, bool, float, int]:

@@ -48,6 +48,10 @@ class ChargerMemory(NamedTuple):
 
     ceiling_a: float = 0.0
     """The most that may be in force at the charger."""
+    before_a: float = 0.0
+    """What was in force before the last change."""
+    told_end_s: float | None = None
+    """Latest time at which a limit ends that was told and not answered yet; None: there is none."""
     draw_a: float = 0.0
     """Newest measured draw: the highest of the phases in use."""
     draw_low_a: float = 0.0
@@ -114,6 +118,10 @@ class CircuitMemory(NamedTuple):
     """The newest sample could not be believed."""
     changed_s: float = 0.0
     """When its figures last changed."""
+    stills_a: tuple[float | None, ...] = ()
+    """While they don't: the first draw that each charger below reported since; None: it has not reported yet."""
+    moved_s: float | None = None
+    """Since when the cars below have moved away from that, in sum."""
     frozen: bool = False
     blind: bool = False
     raised_s: float = 0.0

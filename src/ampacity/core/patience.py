@@ -17,6 +17,9 @@ RAISE_MOST_S = 30.0
 SCARCE_S = 15.0
 """And no longer than this while a car waits: then every ampere is missed."""
 
+PERIODS = 3.0
+"""So many of the meter's own periods must have passed in any case: by then it has shown whether it lives."""
+
 SMALL_S = 60.0
 """Room for a small raise: a message for little."""
 
@@ -47,6 +50,7 @@ def waits_s(memory: CircuitMemory, *, scarce: bool) -> tuple[float, float, float
     raise_s = max(memory.patience_s, RAISE_S)
     if scarce:
         raise_s = min(raise_s, SCARCE_S)
+    raise_s = max(raise_s, PERIODS * (memory.period_s or 0.0))
     return (
         0.0,
         raise_s,

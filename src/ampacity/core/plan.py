@@ -40,6 +40,11 @@ class Car:
     want: Want
     movable: bool
     """It can be sent commands now."""
+    follows: bool = True
+    """False: it was lowered, and nothing has shown yet that it has followed."""
+    holds_a: float = 0.0
+    """What it has beyond its setpoint: it refused to give that up, its lease ended, or its car draws more than it may.
+    A meter shows it; where there is none, it has to be counted."""
     reason: Cause | None = None
     place: Place | None = None
     spare: bool = False
@@ -52,7 +57,8 @@ class Car:
         """The most that may be in force at the charger, now or by this decision."""
         if self.movable and self.want is Want.NOTHING and self.memory.draw_a < DRAWING_A:
             return 0.0
-        return max(self.memory.ceiling_a, self.limit_a)
+        most_a = max(self.memory.ceiling_a, self.limit_a)
+        return most_a if self.follows else max(most_a, self.memory.before_a)
 
     def loads(self, place: int) -> bool:
         return any(pull[0] == place for pull in self.pulls)

@@ -88,7 +88,7 @@ def proof(site: Site) -> tuple[ProofLine, ...]:
             if circuit.worst_load_a is not None:
                 load: float | None = circuit.worst_load_a[line]
             else:
-                load = circuit.other_load_a if circuit.meter is None else None
+                load = _without_meter_a(site, number, line) if circuit.meter is None else None
             out.append(
                 ProofLine(
                     circuit=circuit.id,
@@ -101,6 +101,19 @@ def proof(site: Site) -> tuple[ProofLine, ...]:
                 )
             )
     return tuple(out)
+
+
+def _without_meter_a(site: Site, number: int, line: int) -> float:
+    """Worst load of a circuit without a meter: its own, and that of the circuits below it."""
+    load_a = site.circuits[number].other_load_a
+    for below, parent in enumerate(site.topology.parents):
+        if parent == number:
+            circuit = site.circuits[below]
+            if circuit.worst_load_a is not None:
+                load_a += circuit.worst_load_a[line]
+            elif circuit.meter is None:
+                load_a += _without_meter_a(site, below, line)
+    return load_a
 
 
 def _angles(site: Site, number: int) -> dict[int, _Angles]:

@@ -66,6 +66,7 @@ def cut_room(
 ) -> Room:
     """What the meters show, as it will be when all follow their setpoints: cuts go by it."""
     room = summed(site, [(car.way, car.limit_a) for car in cars])
+    _count_held(site, cars, room, beyond_reserved=False)
     for place, (re, im, _) in enumerate(_buildings(site, circuits, blind, cautious=False)):
         room.re[place] += re
         room.im[place] += im
@@ -84,6 +85,7 @@ def rooms_of(
 ) -> Rooms:
     """Room for more. `scarce`: circuits where a car waits."""
     reserved = summed(site, [(car.way, car.reserved_a) for car in cars])
+    _count_held(site, cars, reserved, beyond_reserved=True)
     sure, expected = reserved, reserved.copy()
     for place, (re, im, limit) in enumerate(_buildings(site, circuits, blind, cautious=True)):
         sure.re[place] += re
@@ -101,6 +103,22 @@ def rooms_of(
         if not blind[number] and memory.places:
             _hold_peaks(site, number, memory, number in scarce, rooms)
     return rooms
+
+
+def _count_held(site: Site, cars: Sequence[Car], room: Room, *, beyond_reserved: bool) -> None:
+    """What chargers have beyond their setpoints, where no meter of the circuit itself or below it shows it."""
+    lines = site.topology.lines
+    for car in cars:
+        held_a = car.holds_a - (car.reserved_a - (car.memory.limit_a or 0.0) if beyond_reserved else 0.0)
+        if held_a <= 0.0:
+            continue
+        circuit = site.index_of_circuit[car.charger.circuit]
+        while circuit != _NONE and site.circuits[circuit].meter is None:
+            for place, re, im in car.pulls:
+                if place // lines == circuit:
+                    room.re[place] += re * held_a
+                    room.im[place] += im * held_a
+            circuit = site.topology.parents[circuit]
 
 
 def _is_known(memory: CircuitMemory, blind: Blindness | None) -> bool:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from ampacity.core import lowering, raising, turns
-from ampacity.core.cars import DRAWING_A, FIRST_REPORT_S
+from ampacity.core.cars import DRAWING_A, FIRST_REPORT_S, FOLLOW_S, STALE_S
 from ampacity.core.causes import explain
 from ampacity.core.decision import Blindness, Cause, Rule
 from ampacity.core.memory import ChargerMemory, CircuitMemory, Want
@@ -35,7 +35,7 @@ def planned(
     now_s: float,
 ) -> Plan:
     """Setpoint and cause of every charger. All sequences are in the site's order."""
-    cars = _cars(site, seen, chargers, now_s)
+    cars = _cars(site, seen, chargers, circuits, now_s)
     _hold_back_blind(site, cars, blind)
     down = cut_room(site, cars, circuits, blind)
     held, likely = lowering.cut(site, cars, down, now_s)
@@ -58,7 +58,13 @@ def _scarce(site: Site, asking: Sequence[Car]) -> set[int]:
     return {place // lines for car in asking if car.limit_a == 0 for place, _, _ in car.pulls}
 
 
-def _cars(site: Site, seen: Sequence[ChargerSeen], chargers: Sequence[ChargerMemory], now_s: float) -> list[Car]:
+def _cars(
+    site: Site,
+    seen: Sequence[ChargerSeen],
+    chargers: Sequence[ChargerMemory],
+    circuits: Sequence[CircuitMemory],
+    now_s: float,
+) -> list[Car]:
     """Every charger as this pass finds it, with what follows from its own state alone."""
     ways, all_pulls, tops = site.topology.way, site.topology.pulls, site.top_a
     cars = []
@@ -81,12 +87,39 @@ def _cars(site: Site, seen: Sequence[ChargerSeen], chargers: Sequence[ChargerMem
             car.reason = _STARTING
         else:
             car.movable = True
+            if memory.limit_a is not None:
+                if memory.before_a > memory.limit_a and now_s < memory.sent_s + FOLLOW_S:
+                    car.follows = _has_followed(site, car, circuits)
+                car.holds_a = _held_a(memory, memory.limit_a, now_s)
             if want is Want.NOTHING:
                 car.limit_a = 0.0
                 car.reason = _nothing(one)
             else:
                 car.limit_a = min(cap, _limit_now(charger, one, memory))
     return cars
+
+
+def _has_followed(site: Site, car: Car, circuits: Sequence[CircuitMemory]) -> bool:
+    """Whether its own report or a later sample of every meter above shows what it draws since it was lowered."""
+    memory = car.memory
+    if memory.draw_s is not None and memory.draw_s > memory.sent_s and memory.draw_a <= (memory.limit_a or 0.0) + 0.5:
+        return True
+    for place, _, _ in car.pulls:
+        circuit = place // site.topology.lines
+        sampled_s = circuits[circuit].at_s
+        if site.circuits[circuit].meter is None or sampled_s is None or sampled_s <= memory.sent_s:
+            return False
+    return True
+
+
+def _held_a(memory: ChargerMemory, limit_a: float, now_s: float) -> float:
+    """What a charger has beyond its setpoint, when it should have followed by now."""
+    if now_s < memory.sent_s + FOLLOW_S:
+        return 0.0
+    most_a = memory.ceiling_a
+    if memory.draw_s is not None and memory.sent_s + FOLLOW_S <= memory.draw_s and now_s - memory.draw_s < STALE_S:
+        most_a = max(most_a, memory.draw_a)
+    return most_a - limit_a if most_a > limit_a + DRAWING_A else 0.0
 
 
 def _is_early(seen: ChargerSeen, memory: ChargerMemory, now_s: float) -> bool:

@@ -151,6 +151,7 @@ class Site:
     """The largest setpoint of each charger: its maximum, on its step."""
     limits_a: tuple[tuple[float, ...], ...] = field(init=False, repr=False, compare=False)
     """Each circuit's limit by line."""
+    longest_lease_s: float = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for kind, ids in (
@@ -174,6 +175,7 @@ class Site:
         _check_circuits(self)
         _check_chargers(self)
         object.__setattr__(self, "top_a", tuple(on_step_a(c.max_a, c.step_a) for c in self.chargers))
+        object.__setattr__(self, "longest_lease_s", max((c.lease_s for c in self.chargers), default=0.0))
         object.__setattr__(self, "limits_a", tuple(c.limit_a.values for c in self.circuits))
         parents = [-1 if c.parent is None else self.index_of_circuit[c.parent] for c in self.circuits]
         chargers = [(self.index_of_circuit[c.circuit], c.wiring, c.phases) for c in self.chargers]
