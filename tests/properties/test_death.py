@@ -121,7 +121,7 @@ def told_all(house: House, post: Post) -> bool:
     return post.link and not post.refuses and house.dead_s - post.able_s > UNANSWERED_S
 
 
-@settings(max_examples=EXAMPLES or 40)
+@settings(max_examples=EXAMPLES or 30)
 @given(houses(proven=True), st.lists(cars(), min_size=6, max_size=6), st.lists(HAPPENINGS, min_size=1, max_size=12))
 def test_after_the_death_leases_end_in_a_safe_order_and_then_all_is_as_proven(
     fittings: Fittings, guests: list[Car], happenings: list[Happening]
