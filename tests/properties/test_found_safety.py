@@ -1,16 +1,13 @@
-"""Found by the properties of failures and death: each fails today. Run from the repository:
-`python -m pytest -p no:cacheprovider --rootdir . -c pyproject.toml /tmp/found_safety.py`
-(copy it to tests/properties/test_found_safety.py to have it in the set).
-"""
+"""Found by the properties of failures and death, each told once more as it was: none may come back."""
 
 from __future__ import annotations
 
 import pytest
+from tests.properties.house import Car, ChargerKind, Fault, Fittings, House, MeterKind, Obeys
 
 from ampacity.core.phases import Line, PhaseAmps, Supply
 from ampacity.core.proof import proof
 from ampacity.core.site import Charger, ChargerId, Circuit, CircuitId, Meter, MeterId, PauseMode, Site
-from tests.properties.house import Car, ChargerKind, Fault, Fittings, House, MeterKind, Obeys
 
 MAIN = CircuitId("main")
 GARAGE = CircuitId("garage")
@@ -176,7 +173,7 @@ def test_the_proof_counts_the_worst_load_of_metered_circuits_below_a_circuit_wit
 def test_a_charger_that_is_away_does_not_stop_cuts_on_the_others() -> None:
     """Its lease has ended: 0 A instead of 20 A counts as a cut of 20 A in every pass (`_circuits_after`: no command
     was sent, `memory.limit_a` stays), so credited cuts grow by 20 A a second and hide every excess: 45 A on 40 A for
-    ever. The worst of these findings."""
+    ever."""
     house = house_of(charger(0), charger(1))
     house.plug_in(0, car())
     house.plug_in(1, car())
@@ -189,7 +186,7 @@ def test_a_charger_that_is_away_does_not_stop_cuts_on_the_others() -> None:
 
 
 def house_of_three_lines() -> House:
-    """One slow single-phase car at a three-phase charger on L1, and a car that needs 8 A on L2, where 6.5 A are left."""
+    """One slow single-phase car at a three-phase charger on L1, a car that needs 8 A on L2, where 6.5 A are left."""
     site = Site(
         name="found",
         supply=Supply.THREE_PHASE,
@@ -247,3 +244,26 @@ def test_a_start_that_needs_another_cars_cut_waits_until_that_cut_is_seen(period
     for _ in range(100):
         house.run(0.5)
         assert flow_a(house) <= 20.1, house.now_s
+
+
+def test_the_other_load_of_a_circuit_without_a_meter_adds_at_any_angle_between_lines() -> None:
+    """A pair leads or lags its voltage by 30 degrees, and 5 A of building may do the same: they add in full. They
+    are reckoned as real, and so 0.5 A too small. The proof adds them in full."""
+    site = Site(
+        name="found",
+        supply=Supply.LINE_TO_LINE,
+        nominal_v=230.0,
+        pause_mode=PauseMode.STRICT,
+        circuits=(
+            Circuit(id=MAIN, rating_a=PhaseAmps((60.0,) * 3), meter=MeterId("main")),
+            Circuit(id=CircuitId("sub"), parent=MAIN, rating_a=PhaseAmps((20.0,) * 3), other_load_a=5.0),
+        ),
+        meters=(Meter(id=MeterId("main")),),
+        chargers=(Charger(id=ChargerId("c0"), circuit=CircuitId("sub"), wiring=(Line.L1, Line.L2), phases=2),),
+    )
+    house = House(Fittings(site=site, meters=(MeterKind(),), chargers=(ChargerKind(),), lag_rad=0.5))
+    for line in range(3):
+        house.step_load(1, line, 5.0)
+    house.plug_in(0, Car(lines=2, dead_s=0.5, ramp_a_per_s=32.0, most_a=32.0))
+    house.run(120)
+    assert max(abs(z) for z in house.flows()[1]) <= 20.1

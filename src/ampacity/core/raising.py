@@ -236,9 +236,11 @@ def _level(admitted: Sequence[Car], fair: dict[int, float], rooms: Rooms, times:
     if not trimming and not times.settling(now_s):
         return True
     lacking_at = {pull[0] for car in poor for pull in car.pulls}
-    ahead_as = min(car.served(now_s) for car in poor) + (0.0 if trimming else UNFAIR_AS)
+    ahead_as = min(car.served(now_s) for car in poor) + UNFAIR_AS
+    first_rank = min(car.rank for car in poor)
     for car in admitted:
-        rich = car.limit_a - fair[car.number] > least_a(car) and (trimming or car.served(now_s) >= ahead_as)
+        is_ahead = trimming or car.rank > first_rank or car.served(now_s) >= ahead_as
+        rich = is_ahead and car.limit_a - fair[car.number] > least_a(car)
         if rich and any(pull[0] in lacking_at for pull in car.pulls):
             car.limit_a = max(car.floor_a, on_step_a(fair[car.number], car.charger.step_a))
             car.reason = _SHARING

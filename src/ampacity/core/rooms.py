@@ -67,12 +67,10 @@ def cut_room(
     """What the meters show, as it will be when all follow their setpoints: cuts go by it."""
     room = summed(site, [(car.way, car.limit_a) for car in cars])
     _count_held(site, cars, room, beyond_reserved=False)
-    for place, (re, im, _) in enumerate(_buildings(site, circuits, blind, cautious=False)):
+    for place, (re, im, limit) in enumerate(_buildings(site, circuits, blind, cautious=False)):
         room.re[place] += re
         room.im[place] += im
-    for number, limits in enumerate(site.limits_a):
-        for line, limit in enumerate(limits):
-            room.limit[number * site.topology.lines + line] = math.inf if blind[number] else limit
+        room.limit[place] = math.inf if blind[place // site.topology.lines] else limit
     return room
 
 
@@ -91,13 +89,13 @@ def rooms_of(
         sure.re[place] += re
         sure.im[place] += im
         sure.limit[place] = limit
-    for place, (re, im, _) in enumerate(_buildings(site, circuits, blind, cautious=False)):
+    lines = site.topology.lines
+    for place, (re, im, limit) in enumerate(_buildings(site, circuits, blind, cautious=False)):
+        number = place // lines
+        dark = site.circuits[number].meter is not None and not _is_known(circuits[number], blind[number])
         expected.re[place] += re
         expected.im[place] += im
-    for number, limits in enumerate(site.limits_a):
-        dark = site.circuits[number].meter is not None and not _is_known(circuits[number], blind[number])
-        for line, limit in enumerate(limits):
-            expected.limit[number * site.topology.lines + line] = -math.inf if dark else limit
+        expected.limit[place] = -math.inf if dark else limit
     rooms = Rooms([sure, *(sure.copy() for _ in range(4))], [expected, *(expected.copy() for _ in range(4))])
     for number, memory in enumerate(circuits):
         if not blind[number] and memory.places:
@@ -156,16 +154,21 @@ def _buildings(
     """The building at each place: real and imaginary part, and the limit that goes with it."""
     lines, parents = site.topology.lines, site.topology.parents
     out: list[tuple[float, float, float]] = [(0.0, 0.0, 0.0)] * site.topology.places
-    below = [(0.0, 0.0)] * site.topology.places
+    below = [(0.0, 0.0, 0.0)] * site.topology.places
     for number in site.topology.upwards:
         circuit, memory = site.circuits[number], circuits[number]
-        limits = site.limits_a[number]
         known = bool(memory.places) and not blind[number]
         for line in range(lines):
             at = number * lines + line
-            limit = limits[line]
+            limit = site.limits_a[number][line]
+            loose = 0.0  # of the building, at an angle that nobody knows: it adds in full
             if circuit.meter is None:
-                re, im = circuit.other_load_a + below[at][0], below[at][1]
+                re, im, loose = below[at]
+                if site.topology.phasors:
+                    loose += circuit.other_load_a
+                else:
+                    re += circuit.other_load_a
+                limit -= loose
             elif not known:
                 re, im = (limit if circuit.worst_load_a is None else circuit.worst_load_a[line]), 0.0
                 limit = -math.inf if cautious else math.inf
@@ -179,5 +182,5 @@ def _buildings(
             out[at] = (re, im, limit)
             if (parent := parents[number]) != _NONE:
                 up = parent * lines + line
-                below[up] = (below[up][0] + re, below[up][1] + im)
+                below[up] = (below[up][0] + re, below[up][1] + im, below[up][2] + loose)
     return out

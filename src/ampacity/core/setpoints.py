@@ -47,7 +47,7 @@ def planned(
     raising.make_way(idle, admitted, rooms, now_s)
     unfair = raising.give(site, admitted, turns.soon(site, asking, circuits, now_s), rooms, times, now_s)
     raising.offer_to_idle(idle, admitted, rooms, now_s)
-    turns.number_the_queue(site, asking, circuits, now_s)
+    turns.number_the_queue(site, asking, admitted, circuits, now_s)
     explain(site, cars, rooms)
     return Plan(cars, over, short, unfair, times.trimming(now_s))
 

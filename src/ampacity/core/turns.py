@@ -60,14 +60,20 @@ def soon(site: Site, asking: Sequence[Car], circuits: Sequence[CircuitMemory], n
     return out
 
 
-def number_the_queue(site: Site, asking: Sequence[Car], circuits: Sequence[CircuitMemory], now_s: float) -> None:
+def number_the_queue(
+    site: Site, asking: Sequence[Car], admitted: Sequence[Car], circuits: Sequence[CircuitMemory], now_s: float
+) -> None:
     """Everyone who waits sees a place, and a time by the turns of those inside or by how long room must last."""
+    entering = {car.number for car in admitted if car.limit_a == 0}
     waiting = sorted((car for car in asking if car.limit_a == 0), key=_place_in_line)
     ahead: dict[int | None, int] = {}
     for number, car in enumerate(waiting):
+        if car.number in entering:
+            car.place = Place(number + 1, 0.0)
+            continue
         before = ahead.get(car.stop, 0)
         ahead[car.stop] = before + 1
-        car.place = Place(number + 1, _wait_s(site, car, before, asking, circuits, now_s))
+        car.place = Place(number + 1, _wait_s(site, car, before, admitted, circuits, now_s))
 
 
 def _with_minimums(site: Site, cars: Sequence[Car], asking: Sequence[Car], room: Room) -> Room:
@@ -94,13 +100,19 @@ def _find_short(site: Site, waiting: Sequence[Car], now: Room, short: list[bool 
         now.add(car.pulls, -car.floor_a)
     for car in waiting:
         reach, stop = now.reach_a(car.pulls)
-        car.stop = stop if reach < car.floor_a - TOLERANCE_A else None
+        full = stop if reach < car.floor_a - TOLERANCE_A else None
         for place, _, _ in car.pulls:
             circuit = place // site.topology.lines
-            if car.stop is not None and car.stop // site.topology.lines == circuit:
+            if full is not None and full // site.topology.lines == circuit:
                 short[circuit] = True
             elif short[circuit] is None:
                 short[circuit] = False
+    for car in waiting:  # in the order of the queue: what one takes is not there for the next
+        reach, stop = now.reach_a(car.pulls)
+        if reach < car.floor_a - TOLERANCE_A:
+            car.stop = stop
+        else:
+            now.add(car.pulls, car.floor_a)
 
 
 def _find_spare(asking: Sequence[Car], waiting: Sequence[Car], room: Room) -> None:
@@ -154,6 +166,7 @@ def _changed_over(
         if reach + TOLERANCE_A < car.floor_a and needed:
             car.reason = Cause(Rule.TURN)
             car.limit_a = 0.0
+            car.stop = stop
         else:
             lasting.add(car.pulls, car.floor_a)
             admitted.append(car)
@@ -177,7 +190,7 @@ def _left_s(memory: CircuitMemory, now_s: float) -> float | None:
 
 
 def _wait_s(
-    site: Site, car: Car, before: int, asking: Sequence[Car], circuits: Sequence[CircuitMemory], now_s: float
+    site: Site, car: Car, before: int, admitted: Sequence[Car], circuits: Sequence[CircuitMemory], now_s: float
 ) -> float | None:
     """About how long a car waits at most, `before` others that wait for the same place coming first; None: nobody can
     tell, since it is the building that takes the room."""
@@ -186,11 +199,12 @@ def _wait_s(
         return round(max((max(0.0, left) for left in left_s if left is not None), default=0.0), 1)
     ahead_as = _ahead_as(site)
     turns_s = []
-    for other in asking:
-        if other.limit_a > 0 and other.loads(car.stop):
+    for other in admitted:
+        if other.loads(car.stop):
             since_s = other.memory.charging_s
             turn_s = site.turn_s - (0.0 if since_s is None else now_s - since_s)
-            lead_s = (ahead_as - other.served(now_s) + car.served(now_s)) / (other.limit_a / other.charger.weight)
+            pace_a = max(other.limit_a, other.floor_a) / other.charger.weight
+            lead_s = (ahead_as - other.served(now_s) + car.served(now_s)) / pace_a
             turns_s.append(max(0.0, turn_s, lead_s))
     if not turns_s:
         return None
