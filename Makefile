@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check format lint types arrows unit bench campaign lock docs picture clean help
+.PHONY: demo test check format lint types arrows unit bench bench-acn campaign lock docs picture clean help
 
 help: ## show this
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
 $(READY): requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; name one: make PYTHON=python3.12")'
@@ -44,6 +44,11 @@ unit: $(READY)
 bench: $(READY) ## measure; figures go to bench/RESULTS.md by hand, with the machine's name
 	@$(BIN)/python bench/all.py
 
+EVENTS ?=
+bench-acn: $(READY) ## the controller in ACN-Sim (some hours); make bench-acn EVENTS=file.json.gz
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.lock
+	@$(BIN)/python bench/acn_sim.py $(if $(EVENTS),--events $(EVENTS))
+
 campaign: $(READY) ## the safety properties on a thousand random sites (some ten minutes)
 	@HYPOTHESIS_PROFILE=campaign AMPACITY_EXAMPLES=1000 $(BIN)/python -m pytest tests/properties
 
@@ -60,6 +65,8 @@ lock: ## pin the newest versions that pyproject.toml allows
 	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --extra dev -o requirements-dev.lock pyproject.toml
 	@$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-header \
 	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links -c requirements-dev.lock -o requirements.lock pyproject.toml
+	@$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-header \
+	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links -c requirements-dev.lock --extra bench -o requirements-bench.lock pyproject.toml
 
 clean:
 	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
