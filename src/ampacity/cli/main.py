@@ -14,6 +14,7 @@ from ampacity.cli.demo import demo
 from ampacity.cli.devices import devices
 from ampacity.cli.init import init
 from ampacity.cli.out import FAILED, INTERRUPTED, fail, print_json, stderr
+from ampacity.cli.plan import plan
 from ampacity.cli.replay import replay_command
 from ampacity.cli.run import run as run_command
 from ampacity.cli.simulate import simulate
@@ -42,6 +43,7 @@ app.command()(check)
 app.command("run")(run_command)
 app.command()(demo)
 app.command()(simulate)
+app.command()(plan)
 app.command("replay")(replay_command)
 app.command()(devices)
 app.command()(version)

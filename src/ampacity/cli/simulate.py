@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from ampacity.cli.out import INTERRUPTED, fail, print_json, stderr, stdout
+from ampacity.cli.apart import run_apart
+from ampacity.cli.out import fail, print_json, stdout
 from ampacity.config.site_toml import load
 from ampacity.config.steered import effective
 from ampacity.core.errors import AmpacityError
@@ -37,13 +35,6 @@ WHOLE = {
     "least_to_best": "Least served to best served",
     "least_to_best_alike": "  among cars on the same lines",
 }
-
-
-class SimulationFailed(AmpacityError):
-    """The process that simulates ended without a result."""
-
-    code = "simulation-failed"
-    remedy = "Read the messages above; with a very long trace, try a shorter one."
 
 
 def simulate(
@@ -79,7 +70,8 @@ def simulate(
         for name in policies:
             check_name(name)
         effective(load(site))
-        _run([*(str(one) for one in (site, building, sessions, out, lag, report_every, seed)), ",".join(policies)])
+        told = [str(one) for one in (site, building, sessions, out, lag, report_every, seed)]
+        run_apart("ampacity.sim.command", [*told, ",".join(policies)])
     except AmpacityError as error:
         fail(error, as_json=as_json)
     if len(policies) > 1:
@@ -96,45 +88,6 @@ def simulate(
     else:
         stdout.print(_table(summary))
         stdout.print(f"Written to {out}: summary.json, trace.csv, trace.png", soft_wrap=True)
-
-
-def _run(arguments: list[str]) -> None:
-    """In a process of its own: NumPy, the solver and the plots stay out of this one.
-
-    Raises:
-        AmpacityError: what the process says is wrong, under its code.
-    """
-    failed: AmpacityError | None = None
-    with (
-        Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.percentage:>3.0f} %"),
-            TimeRemainingColumn(),
-            console=stderr,
-            transient=True,
-            disable=not stderr.is_terminal,
-        ) as progress,
-        subprocess.Popen(
-            [sys.executable, "-m", "ampacity.sim.command", *arguments], stdout=subprocess.PIPE, text=True
-        ) as child,
-    ):
-        bar = progress.add_task("simulating", total=1.0)
-        for line in child.stdout or ():
-            word, _, rest = line.strip().partition(" ")
-            if word == "progress":
-                progress.update(bar, completed=float(rest))
-            elif word == "stage":
-                progress.update(bar, description=rest)
-            elif word == "error":
-                told = json.loads(rest)
-                failed = SimulationFailed(told["what"], remedy=told["remedy"])
-                failed.code = told["error"]
-        code = child.wait()
-    if code == INTERRUPTED:
-        raise KeyboardInterrupt
-    if code != 0:
-        raise failed or SimulationFailed(f"The simulation ended with exit code {code}.")
 
 
 def _policies(given: list[str]) -> list[str]:

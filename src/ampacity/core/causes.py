@@ -45,10 +45,10 @@ def _why_it_waits(site: Site, car: Car, charging: Sequence[Car], rooms: Rooms) -
     wanted = car.floor_a - car.reserved_a
     if _is_dark(rooms, full):
         return _STARTING
-    if room < wanted and full is not None:
+    if room < wanted and full is not None and not car.enters:
         taken = any(other.loads(full) for other in charging)
         return cause_at(site, Rule.TURN if taken else Rule.CIRCUIT_FULL, full)
-    if lasting < wanted and bound is not None:
+    if lasting < wanted <= room and bound is not None:
         return cause_at(site, Rule.PATIENCE, bound)
     return _PACING
 

@@ -49,6 +49,8 @@ class Car:
     place: Place | None = None
     spare: bool = False
     """It waits, and the room for its start is of no use to those who charge."""
+    enters: bool = False
+    """It waits, and may start as soon as room for it is free."""
     stop: int | None = None
     """It waits, and this place is too full for its start."""
 

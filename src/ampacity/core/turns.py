@@ -43,6 +43,8 @@ def admit(
     all_fit_now = _fits(now)
     _find_short(site, waiting, now, short)
     if _fits(lasting):
+        for car in waiting:
+            car.enters = True
         return asking, short
     _find_spare(asking, waiting, rooms.expected[Wait.SPARE])
     leaving = [] if all_fit_now else [car for car in inside if _gives_way(site, car, waiting, now_s)]
@@ -64,11 +66,10 @@ def number_the_queue(
     site: Site, asking: Sequence[Car], admitted: Sequence[Car], circuits: Sequence[CircuitMemory], now_s: float
 ) -> None:
     """Everyone who waits sees a place, and a time by the turns of those inside or by how long room must last."""
-    entering = {car.number for car in admitted if car.limit_a == 0}
     waiting = sorted((car for car in asking if car.limit_a == 0), key=_place_in_line)
     ahead: dict[int | None, int] = {}
     for number, car in enumerate(waiting):
-        if car.number in entering:
+        if car.enters:
             car.place = Place(number + 1, 0.0)
             continue
         before = ahead.get(car.stop, 0)
@@ -156,6 +157,7 @@ def _changed_over(
         fits = reach + TOLERANCE_A >= car.floor_a and not any(pull[0] in barred for pull in car.pulls)
         if fits or car.spare:
             lasting.add(car.pulls, car.floor_a)
+            car.enters = True
             entered.append(car)
         elif stop is not None and _waited_s(car, now_s) > 2 * site.turn_s:
             barred.add(stop)  # nobody slips in before one who waits for a large gap

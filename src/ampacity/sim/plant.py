@@ -68,11 +68,18 @@ class Socket:
         self._since_s = 0
         self._earlier_wh = 0.0
         """Of the sessions before this one."""
+        self._gone_wh: dict[str, float] = {}
+        """By session, of those that are over."""
 
     @property
     def wants(self) -> bool:
         """A car is there and would draw if it could."""
         return self.session is not None and not self.full
+
+    @property
+    def is_expected(self) -> bool:
+        """A car is still to come."""
+        return bool(self._stays)
 
     @property
     def state(self) -> ChargerState:
@@ -93,6 +100,11 @@ class Socket:
         """What the charger has given up to the beginning of a second."""
         return self._earlier_wh + self.session_wh(second)
 
+    def delivered_wh(self, second: int) -> dict[str, float]:
+        """By session, up to the beginning of a second."""
+        now = {} if self.session is None else {self.session.id: self.session_wh(second)}
+        return {**self._gone_wh, **now}
+
     def step(self, second: int) -> list[tuple[Session, bool]]:
         """What happens here in this second. Returns who came (True) and went (False), in order."""
         self._session_wh = self.session_wh(second)
@@ -101,6 +113,7 @@ class Socket:
         if self.session is not None and second >= self.session.departure_s:
             moves.append((self.session, False))
             self._earlier_wh += self._session_wh
+            self._gone_wh[self.session.id] = self._session_wh
             self.session = None
             self.amps = self._session_wh = 0.0
         while self.session is None and self._stays and second >= self._stays[0].arrival_s:
@@ -223,6 +236,15 @@ class Plant:
             meter=circuit.meter,
             every_s=max(1, round(period_s)),
         )
+
+    @property
+    def is_done(self) -> bool:
+        """No car wants current, and none is to come."""
+        return not any(socket.wants or socket.is_expected for socket in self.sockets)
+
+    def delivered_wh(self, second: int) -> dict[str, float]:
+        """By session, up to the beginning of a second; those that have not begun are left out."""
+        return {name: wh for socket in self.sockets for name, wh in socket.delivered_wh(second).items()}
 
     def highest_own(self) -> list[float]:
         """The highest building load of the whole run, by place (circuit by circuit, line by line)."""

@@ -62,11 +62,14 @@ def simulate(
     policy: Policy = controlled,
     progress: Progress | None = None,
     optimum_wh: Mapping[CircuitId, float] | None = None,
+    delivered_wh: dict[str, float] | None = None,
+    until_done: bool = False,
 ) -> dict[str, Any]:
     """Runs the story; returns the summary, and writes a row a second to `trace`. The same story gives the same bytes.
 
     The controller sees what it would see live: each meter's samples and each charger's reports, states and answers.
-    `optimum_wh`: what `optimum` says of the story, if it is known already.
+    `optimum_wh`: what `optimum` says of the story, if it is known already. `delivered_wh`: gets what each session got.
+    `until_done`: ends when all cars have what they wanted or are gone, and no more will come.
     """
     site, seconds, start_s = story.site, story.building.seconds, story.building.start_s
     building, sessions = _loads(story), _sessions(story)
@@ -99,8 +102,13 @@ def simulate(
             figures.decided(second)
             if out is not None:
                 out.second(second, plant, decision)
-            if progress is not None and second % PROGRESS_EVERY_S == 0:
-                progress(second, seconds)
+            if second % PROGRESS_EVERY_S == 0:
+                if progress is not None:
+                    progress(second, seconds)
+                if until_done and plant.is_done:
+                    break
+    if delivered_wh is not None:
+        delivered_wh.update(plant.delivered_wh(seconds))
     if optimum_wh is None:
         optimum_wh = optimum(story)
     if progress is not None:
