@@ -26,7 +26,7 @@ VOLTS = {
 class WishWrong(AmpacityError):
     """An option can't be understood."""
 
-    code = "plan-invalid"
+    code = "plan-option-invalid"
     remedy = "ampacity plan --help shows what it takes."
 
 

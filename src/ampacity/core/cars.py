@@ -155,6 +155,8 @@ def _with_draw(
     in_use, low, high = _draw(charger, supply, volts, seen, memory)
     if high < MASK_A and in_use != memory.mask:
         low = 0.0  # on which lines it is, is not taken over yet: on some of them there may be nothing
+    cap_a = _cap_a(charger, seen, memory, high)
+    more = 0.0 < memory.cap_a < cap_a or (memory.want is Want.START and high >= DRAWING_A)
     return memory._replace(
         draw_a=high,
         draw_low_a=low,
@@ -162,7 +164,8 @@ def _with_draw(
         draw_s=seen.measured_at_s,
         draw_before_s=memory.draw_s,
         mask=in_use if high >= MASK_A else memory.mask,
-        cap_a=_cap_a(charger, seen, memory, high),
+        cap_a=cap_a,
+        back_s=seen.measured_at_s if more else memory.back_s,
     )
 
 

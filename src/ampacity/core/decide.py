@@ -270,7 +270,7 @@ def _told(memory: ChargerMemory, car: Car, lease_s: float | None, changed: bool,
         return memory._replace(renewed_s=now_s, told_end_s=told_end_s, due_s=0.0)
     return memory._replace(
         limit_a=car.limit_a,
-        before_a=car.memory.ceiling_a,
+        before_a=memory.ceiling_a,
         served_as=served_as(memory, now_s),
         served_s=now_s,
         sent_s=now_s,

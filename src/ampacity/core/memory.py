@@ -68,6 +68,8 @@ class ChargerMemory(NamedTuple):
     want: Want = Want.NOTHING
     cap_a: float = 0.0
     """The most the car can use, as far as its draw shows."""
+    back_s: float | None = None
+    """When a report last showed that it can use more again than it could."""
     trial_s: float | None = None
     """Since when it is offered its minimum and draws nothing."""
     idle_s: float | None = None

@@ -55,12 +55,16 @@ class Car:
     """It waits, and this place is too full for its start."""
 
     @property
-    def reserved_a(self) -> float:
-        """The most that may be in force at the charger, now or by this decision."""
+    def settled_a(self) -> float:
+        """The most that may be in force at the charger, now or by this decision, once it has followed."""
         if self.movable and self.want is Want.NOTHING and self.memory.draw_a < DRAWING_A:
             return 0.0
-        most_a = max(self.memory.ceiling_a, self.limit_a)
-        return most_a if self.follows else max(most_a, self.memory.before_a)
+        return max(self.memory.ceiling_a, self.limit_a)
+
+    @property
+    def reserved_a(self) -> float:
+        """The same, while nothing has shown that it has followed."""
+        return self.settled_a if self.follows else max(self.settled_a, self.memory.before_a)
 
     def loads(self, place: int) -> bool:
         return any(pull[0] == place for pull in self.pulls)

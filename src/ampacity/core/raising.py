@@ -26,6 +26,10 @@ UNFAIR_AS = 600.0
 """A car that could use this much more, because others have more than their share, gets it when that has lasted so long
 and the others are ahead by so many ampere-seconds."""
 
+RETURN_S = 30.0
+"""Who can use more again than it could gets its share back at once: for so long after the report that shows it, what
+others have beyond their shares is not left to them."""
+
 LOOK_S = 5.0
 """How often it is looked whether all have their fair share, when nobody can be raised."""
 
@@ -74,14 +78,15 @@ def give(
         if car not in admitted and rooms.reach(Wait.RAISE, car)[0] >= car.floor_a:
             rooms.take(car, car.floor_a)
     trimming = times.trimming(now_s)
-    everyone = trimming or times.settling(now_s)
+    returning = any(car.memory.back_s is not None and now_s - car.memory.back_s < RETURN_S for car in raising)
+    everyone = trimming or returning or times.settling(now_s)
     least_a = _least_a(site, raising, 0.0 if trimming else RAISE_A if everyone else None)
     for car in raising:
         _raise(car, fair[car.number], least_a[car.number], rooms, now_s, trimming=trimming)
     if not everyone and all(fair[car.number] - car.limit_a < least_a[car.number] for car in raising):
         for car in raising:
             _raise(car, fair[car.number] + BEYOND_A, least_a[car.number], rooms, now_s)
-    return _level(admitted, fair, rooms, times, now_s)
+    return _level(admitted, fair, rooms, times, now_s, at_once=returning)
 
 
 def make_way(idle: Sequence[Car], admitted: Sequence[Car], rooms: Rooms, now_s: float) -> None:
@@ -129,7 +134,7 @@ def _fair_shares(site: Site, admitted: Sequence[Car], rooms: Rooms) -> dict[int,
     free = rooms.expected[Wait.RAISE].copy()
     amps: dict[int, float] = {}
     for car in admitted:
-        amps[car.way] = amps.get(car.way, 0.0) + car.reserved_a
+        amps[car.way] = amps.get(car.way, 0.0) + car.settled_a
     for way, sum_a in amps.items():
         free.add(site.topology.pulls[way], -sum_a)
     claims = [Claim(car.floor_a, car.cap_a, car.charger.weight, car.rank, car.pulls) for car in admitted]
@@ -178,7 +183,7 @@ def _make_room(starting: Sequence[Car], admitted: Sequence[Car], rooms: Rooms, n
         return
     planned = rooms.expected[Wait.START].copy()
     for car in admitted:
-        if car.limit_a > 0 and (pending := car.reserved_a - car.limit_a) > 0:
+        if car.limit_a > 0 and (pending := car.settled_a - car.limit_a) > 0:
             planned.add(car.pulls, -pending)
     for car in starting:
         while True:
@@ -216,7 +221,9 @@ def _raise(car: Car, fair_a: float, least_a: float, rooms: Rooms, now_s: float, 
             return
 
 
-def _level(admitted: Sequence[Car], fair: dict[int, float], rooms: Rooms, times: Times, now_s: float) -> bool:
+def _level(
+    admitted: Sequence[Car], fair: dict[int, float], rooms: Rooms, times: Times, now_s: float, *, at_once: bool
+) -> bool:
     """Takes from those above their fair share what others lack, when that has lasted. Returns whether somebody lacks
     something."""
     trimming = times.trimming(now_s)
@@ -233,13 +240,13 @@ def _level(admitted: Sequence[Car], fair: dict[int, float], rooms: Rooms, times:
     ]
     if not poor:
         return False
-    if not trimming and not times.settling(now_s):
+    if not trimming and not at_once and not times.settling(now_s):
         return True
     lacking_at = {pull[0] for car in poor for pull in car.pulls}
     ahead_as = min(car.served(now_s) for car in poor) + UNFAIR_AS
     first_rank = min(car.rank for car in poor)
     for car in admitted:
-        is_ahead = trimming or car.rank > first_rank or car.served(now_s) >= ahead_as
+        is_ahead = trimming or at_once or car.rank > first_rank or car.served(now_s) >= ahead_as
         rich = is_ahead and car.limit_a - fair[car.number] > least_a(car)
         if rich and any(pull[0] in lacking_at for pull in car.pulls):
             car.limit_a = max(car.floor_a, on_step_a(fair[car.number], car.charger.step_a))

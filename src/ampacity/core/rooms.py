@@ -82,9 +82,12 @@ def rooms_of(
     scarce: Collection[int],
 ) -> Rooms:
     """Room for more. `scarce`: circuits where a car waits."""
-    reserved = summed(site, [(car.way, car.reserved_a) for car in cars])
-    _count_held(site, cars, reserved, beyond_reserved=True)
-    sure, expected = reserved, reserved.copy()
+    expected = summed(site, [(car.way, car.settled_a) for car in cars])
+    _count_held(site, cars, expected, beyond_reserved=True)
+    sure = expected.copy()
+    for car in cars:
+        if not car.follows:
+            sure.add(car.pulls, car.reserved_a - car.settled_a)
     for place, (re, im, limit) in enumerate(_buildings(site, circuits, blind, cautious=True)):
         sure.re[place] += re
         sure.im[place] += im
@@ -107,7 +110,7 @@ def _count_held(site: Site, cars: Sequence[Car], room: Room, *, beyond_reserved:
     """What chargers have beyond their setpoints, where no meter of the circuit itself or below it shows it."""
     lines = site.topology.lines
     for car in cars:
-        held_a = car.holds_a - (car.reserved_a - (car.memory.limit_a or 0.0) if beyond_reserved else 0.0)
+        held_a = car.holds_a - (car.settled_a - (car.memory.limit_a or 0.0) if beyond_reserved else 0.0)
         if held_a <= 0.0:
             continue
         circuit = site.index_of_circuit[car.charger.circuit]

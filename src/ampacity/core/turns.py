@@ -83,9 +83,9 @@ def _with_minimums(site: Site, cars: Sequence[Car], asking: Sequence[Car], room:
     amps: dict[int, float] = {}
     for car in cars:
         if car.movable and car.want is Want.START:
-            amps[car.way] = amps.get(car.way, 0.0) - car.reserved_a
+            amps[car.way] = amps.get(car.way, 0.0) - car.settled_a
     for car in asking:
-        amps[car.way] = amps.get(car.way, 0.0) + car.floor_a - car.reserved_a
+        amps[car.way] = amps.get(car.way, 0.0) + car.floor_a - car.settled_a
     for way, sum_a in amps.items():
         room.add(site.topology.pulls[way], sum_a)
     return room
@@ -120,7 +120,7 @@ def _find_spare(asking: Sequence[Car], waiting: Sequence[Car], room: Room) -> No
     """Marks those whose start takes nothing that others could use."""
     room = room.copy()
     for car in asking:
-        room.add(car.pulls, (car.cap_a if car.limit_a > 0 else 0.0) - car.reserved_a)
+        room.add(car.pulls, (car.cap_a if car.limit_a > 0 else 0.0) - car.settled_a)
     for car in waiting:
         if room.reach_a(car.pulls)[0] >= car.floor_a:
             room.add(car.pulls, car.floor_a)
