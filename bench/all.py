@@ -15,7 +15,7 @@ BENCHES = (
     "simulate_speed.py",
     "storage_growth.py",
     "run_footprint.py",
-    "peers.py",
+    "allocation.py",
 )
 
 

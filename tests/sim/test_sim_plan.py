@@ -51,6 +51,12 @@ def test_a_supply_that_the_building_fills_carries_none(tmp_path: Path) -> None:
     assert found["carries"] == 0
 
 
+def test_a_building_that_trips_the_breaker_alone_is_told_from_cars_that_do(tmp_path: Path) -> None:
+    found = played(tmp_path, asked(1000.0, most=2), building({23: 70.0}), limit_a=32.0)
+    assert found["trips_alone"] > 0
+    assert found["carries"] == 2
+
+
 def test_no_more_are_tried_than_was_said(tmp_path: Path) -> None:
     found = played(tmp_path, asked(500.0, most=3))
     assert (found["carries"], found["at_least"]) == (3, True)

@@ -92,6 +92,11 @@ def plan(
     stdout.print(_table(found))
     stdout.print(f"[bold]{verdict}[/]", soft_wrap=True)
     stdout.print(f"Assumed: cars of {mix}, by seed {seed}, a charger for each. Written to {out}.", soft_wrap=True)
+    if found["trips_alone"]:
+        say_warning(
+            f"The building alone trips this breaker {found['trips_alone']} times that night, with no car at all. "
+            "Correct the rating, or the trace; numbers fit here when the cars add no trip."
+        )
     if found["coarse_s"] is not None:
         say_warning(
             f"The trace has values up to {found['coarse_s']} s apart. Peaks in between are not seen: the energy is "
@@ -141,7 +146,7 @@ def _verdict(found: dict[str, Any], kwh: float, begin: str, until: str, cars: in
         left = over["cars"] - over["content"]
         words += f" With {over['cars']}, {left} would leave with less than {100 * found['enough']:g} %"
         words += f", the least served with {over['least_share']:.0%}."
-        if over["trips"]:
+        if over["trips"] > found["trips_alone"]:
             words += " The breaker would trip."
     if cars is not None:
         words += f" The {cars} asked for {'fit' if cars <= carries else 'do not fit'}."

@@ -54,7 +54,7 @@ def _draw_night(axis: Axes, path: Path, plan: dict[str, object]) -> None:
     ticks = np.arange(np.ceil(hours[0] / 2) * 2, hours[-1] + 0.01, 2)
     axis.set_xticks(ticks, [f"{int(hour % 24):02d}:00" for hour in ticks])
     axis.set_ylabel(f"A on L{fullest + 1}, highest of each minute")
-    axis.set_title(f"the hardest night with {plan['shown_cars']} cars", fontsize=11)
+    axis.set_title(f"the hardest night, cars: {plan['shown_cars']}", fontsize=11)
     axis.set_ylim(top=1.22 * max(limits[fullest], float(total.max())))
     axis.legend(loc="upper right", ncols=3, frameon=False, fontsize=9)
     axis.grid(alpha=0.25)
