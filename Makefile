@@ -49,8 +49,9 @@ bench-acn: $(READY) ## the controller in ACN-Sim (some hours); make bench-acn EV
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.lock
 	@$(BIN)/python bench/acn_sim.py $(if $(EVENTS),--events $(EVENTS))
 
-campaign: $(READY) ## the safety properties on a thousand random sites (some ten minutes)
-	@HYPOTHESIS_PROFILE=campaign AMPACITY_EXAMPLES=1000 $(BIN)/python -m pytest tests/properties
+EXAMPLES ?= 200
+campaign: $(READY) ## the properties on many more random sites (hours); make campaign EXAMPLES=1000 for more
+	@HYPOTHESIS_PROFILE=campaign AMPACITY_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/properties
 
 docs: $(READY) ## write the pages that are made from the catalogue
 	@$(BIN)/python -m ampacity.devices.reference > docs/reference/meters.md
