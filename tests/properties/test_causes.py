@@ -58,6 +58,13 @@ class Known:
         ]
         self.reserved_a = [self._reserved_a(n) for n in range(len(site.chargers))]
         self.plain, self.peak, self.low = self._reckoned()
+        self.held = list(self.plain)
+        """With what chargers were lowered from, until something shows that they have followed."""
+        for number, phasors in enumerate(self.landing):
+            charger = self.chargers[number]
+            if self.now_s < charger.sent_s + FOLLOW_S:
+                for at, phasor in phasors.items():
+                    self.held[at] += phasor * max(0.0, charger.before_a - self.reserved_a[number])
 
     def movable(self, number: int) -> bool:
         return self.seen[number].online and not self.early(number)
@@ -72,9 +79,7 @@ class Known:
         memory = self.chargers[number]
         if self.movable(number) and memory.want is Want.NOTHING and memory.draw_a < DRAWING_A:
             return 0.0
-        most_a = max(memory.ceiling_a, self.decision.setpoints[number].limit_a)
-        # What it was lowered from counts until something shows that it has followed.
-        return max(most_a, memory.before_a) if self.now_s < memory.sent_s + FOLLOW_S else most_a
+        return max(memory.ceiling_a, self.decision.setpoints[number].limit_a)
 
     def _reckoned(self) -> tuple[list[complex], list[complex], list[complex]]:
         """At each place what is taken: now, with the building's peaks, and before anything was lowered."""
@@ -218,7 +223,7 @@ def check(known: Known, life: Life, number: int) -> None:
     match cause.rule:
         case Rule.CIRCUIT_FULL:
             at = place_of(known, number, cause)
-            assert not known.fits(number, known.plain, at, NEAR_A) or was_over(known, at), story
+            assert not known.fits(number, known.held, at, NEAR_A) or was_over(known, at), story
         case Rule.PATIENCE:
             at = place_of(known, number, cause)
             assert known.fits(number, known.plain, spare_a=-NEAR_A), story
@@ -227,7 +232,7 @@ def check(known: Known, life: Life, number: int) -> None:
             assert setpoint.limit_a == 0.0, story
             assert known.chargers[number].want is Want.CURRENT, story
             if cause.circuit is not None:
-                assert not known.fits(number, known.plain, place_of(known, number, cause), NEAR_A), story
+                assert not known.fits(number, known.held, place_of(known, number, cause), NEAR_A), story
                 assert setpoint.place is not None, story
             assert not known.all_minimums_fit(number) or known.neighbours(number), story
         case Rule.SHARING:

@@ -20,6 +20,8 @@ _REFUSED = Cause(Rule.REFUSED)
 
 def explain(site: Site, cars: Sequence[Car], rooms: Rooms) -> None:
     """Gives every setpoint that has none yet a cause that is true."""
+    for kept, amps in rooms.kept:
+        rooms.take(kept, -amps)  # it is free, only not for the others
     charging = [car for car in cars if car.limit_a > 0]
     alike: dict[tuple[int, float], Cause] = {}
     """Cars that charge and load the same places are held by the same."""

@@ -19,7 +19,7 @@ class Rule(Enum):
     PATIENCE = "patience"
     """There is room, and it has not lasted long enough yet."""
     PACING = "pacing"
-    """There is room; the charger's smallest interval, a ramp or a cut under way has to pass first."""
+    """There is room; a charger's smallest interval, a ramp, a cut or another car's start has to pass first."""
     SHARING = "sharing"
     """It gives up what is more than its share, for others."""
     TURN = "turn"

@@ -191,7 +191,7 @@ def _make_room(starting: Sequence[Car], admitted: Sequence[Car], rooms: Rooms, n
             lacking = car.floor_a - reach
             if lacking <= TOLERANCE_A or stop is None:
                 planned.add(car.pulls, car.floor_a)
-                rooms.take(car, car.floor_a)
+                rooms.keep(car, car.floor_a)
                 break
             able = [one for one in admitted if one.limit_a > one.floor_a and one.loads(stop)]
             if not able:

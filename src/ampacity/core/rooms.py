@@ -44,6 +44,8 @@ class Rooms:
 
     sure: list[Room]
     expected: list[Room]
+    kept: list[tuple[Car, float]] = field(default_factory=list)
+    """What is kept free for cars that are about to start."""
     _reaches: list[dict[int, tuple[float, int | None]]] = field(default_factory=lambda: [{} for _ in Wait])
     """Answers of `reach`, until something is taken."""
 
@@ -53,6 +55,11 @@ class Rooms:
         if (answer := known.get(car.way)) is None:
             answer = known[car.way] = self.sure[wait].reach_a(car.pulls)
         return answer
+
+    def keep(self, car: Car, amps: float) -> None:
+        """Kept free for its start."""
+        self.kept.append((car, amps))
+        self.take(car, amps)
 
     def take(self, car: Car, amps: float) -> None:
         """What is given to one car is not given to another."""
