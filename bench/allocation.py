@@ -77,6 +77,8 @@ hass-evse-load-balancer       334 / 2276    398 / 864      243, 39 % of the head
 """
 GRACES_S = (0.0, 2.0, 5.0, 10.0, 24.0)
 GRACE_CASES = ("step", "house-full")
+GRACE_DRAWN = ("house-full",)
+"""On `step` every excess is too large to be borne for a short grace."""
 Row = dict[str, Any]
 
 
@@ -222,6 +224,7 @@ def draw_tradeoff(names: list[str], rows: list[Row], traces: Path | None, path: 
                 )
         axis.set_title(name, fontsize=10)
         axis.grid(alpha=0.25)
+        axis.ticklabel_format(useOffset=False)
         axis.set_xlabel("A·s above the limit", fontsize=9)
         axis.set_ylabel("headroom used / %", fontsize=9)
         axis.tick_params(labelsize=8)
@@ -235,7 +238,7 @@ def draw_tradeoff(names: list[str], rows: list[Row], traces: Path | None, path: 
 
 def draw_grace(rows: list[Row], path: Path) -> None:
     """What a longer grace buys: fewer stops for more time above the limit."""
-    names = [name for name in GRACE_CASES if any(row["case"] == name and row["grace_s"] is not None for row in rows)]
+    names = [name for name in GRACE_DRAWN if any(row["case"] == name and row["grace_s"] is not None for row in rows)]
     if not names:
         return
     figure, axes = plt.subplots(1, len(names), figsize=(4.2 * len(names), 3.4), layout="constrained", squeeze=False)
@@ -255,7 +258,7 @@ def draw_grace(rows: list[Row], path: Path) -> None:
         axis.set_title(f"{name}: grace_s", fontsize=10)
         axis.set_xlabel("A·s above the limit")
         axis.set_ylabel("stops of charging cars")
-        axis.set_ylim(bottom=0)
+        axis.set_ylim(bottom=0, top=1.2 * max(row["stops"] for row in here))
         axis.margins(x=0.15)
         axis.grid(alpha=0.25)
     figure.savefig(path, dpi=110, metadata={"Software": None})
