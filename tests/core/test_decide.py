@@ -176,6 +176,30 @@ def test_unused_current_goes_to_others_and_comes_back() -> None:
     assert limits(world.run(150)) == pytest.approx([10.0, 10.0], abs=1.0)
 
 
+def test_what_a_car_can_use_is_not_forgotten_when_it_is_cut() -> None:
+    world = World(site_of(charger("a", max_a=32.0), limit_a=40.0))
+    world.most[ChargerId("a")] = 10.0
+    world.run(120)
+    assert limits(world.run(1)) == [11.5]
+    for _ in range(3):
+        world.building = [32.0, 32.0, 32.0]
+        world.run(60)
+        world.building = [5.0, 5.0, 5.0]
+        world.run(120)
+    assert max(command.limit_a for second, command in world.commands if second > 120) == 11.5
+
+
+def test_a_full_car_is_not_offered_and_denied_its_minimum_all_the_time() -> None:
+    world = World(site_of(charger("a", max_a=10.0), charger("b"), limit_a=20.0))
+    world.run(60)
+    world.state[ChargerId("b")] = ChargerState.SUSPENDED_EV
+    for second in range(1800):
+        world.building = [3.0, 3.0, 3.0] if second % 120 < 60 else [9.0, 9.0, 9.0]
+        world.step()
+    told = [command for second, command in world.commands if command.charger == "b" and not command.renewal]
+    assert len(told) <= 8
+
+
 def test_below_the_minimum_nobody_charges() -> None:
     world = World(site_of(charger("a"), charger("b"), limit_a=16.0))
     for _ in range(100):

@@ -216,7 +216,9 @@ def _cap_a(charger: Charger, seen: ChargerSeen, memory: ChargerMemory, draw_a: f
     if limit is None or limit < charger.min_a or memory.draw_s is None or seen.measured_at_s is None:
         return charger.max_a
     if draw_a >= limit - DRAWING_A:
-        return charger.max_a
+        # Only who uses up all that it was known to need may need more: a cut proves nothing.
+        at_cap = limit + charger.step_a > memory.cap_a or draw_a > memory.cap_a
+        return charger.max_a if at_cap else memory.cap_a
     if seen.measured_at_s < memory.sent_s + FOLLOW_S or not memory.answered:
         return memory.cap_a
     settled = seen.measured_at_s >= memory.sent_s + TRIAL_S

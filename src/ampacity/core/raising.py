@@ -37,7 +37,10 @@ QUIET_S = 600.0
 """When nothing has happened for so long, the smallest differences are settled as well."""
 
 IDLE_CHANGE_S = 30.0
-"""A car that does not draw is offered its minimum, or loses it, no more often than this."""
+"""A car that does not draw loses its minimum no sooner after it was offered."""
+
+IDLE_OFFER_S = 900.0
+"""And is offered it again no sooner after that: a message for a car that most probably is full."""
 
 _SHARING = Cause(Rule.SHARING)
 
@@ -101,7 +104,7 @@ def make_way(idle: Sequence[Car], admitted: Sequence[Car], rooms: Rooms, now_s: 
 def offer_to_idle(idle: Sequence[Car], admitted: Sequence[Car], rooms: Rooms, now_s: float) -> None:
     """Gives cars that do not draw their minimum, so that they can start again, where it takes nothing from others."""
     for car in idle:
-        if car.limit_a == 0 and car.memory.answered and now_s - car.memory.sent_s >= IDLE_CHANGE_S:
+        if car.limit_a == 0 and car.memory.answered and now_s - car.memory.sent_s >= IDLE_OFFER_S:
             reach, _ = rooms.reach(Wait.RAISE, car)
             if reach >= car.floor_a + RAISE_A and not _holds_back(car, admitted, rooms):
                 rooms.take(car, car.floor_a)
