@@ -20,9 +20,11 @@ FILES = sorted(
 _QUANTITIES = {"voltages", "currents", "powers", "frequency", "energy_import_kwh"}
 KEYS = {
     "": {"id", "maker", "models", "phases", "word_order", "max_registers", "answer_max_s", "overflow"}
-    | {"reads", "slow_reads", "verified", "source", "serial", "identify", "registers", "setup", "sample"},
+    | {"reads", "slow_reads", "verified", "source", "serial", "identify", "own_number"}
+    | {"registers", "setup", "sample"},
     "serial": {"baud", "parity", "stop_bits"},
     "identify": {"address", "values", "reject"},
+    "own_number": {"address", "registers"},
     "registers": _QUANTITIES,
     "setup": {"address", "want", "what", "remedy"},
     "sample": {"what", "registers", "voltages", "currents", "powers", "frequency_hz", "energy_import_wh"},

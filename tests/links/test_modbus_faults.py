@@ -32,8 +32,12 @@ Answer = Callable[[Request], Awaitable[bytes | None]]
 """The frame to send; None: none. A ConnectionError closes the connection."""
 
 
+NUMBER = "AM34000000001A"
+
+
 def em340_words(family: MeterFamily = EM3XX) -> dict[int, int]:
     words = {check.address: check.want for check in family.setup}
+    words.update({0x5000 + n: word for n, word in enumerate(struct.unpack(">7H", NUMBER.encode()))})
     words.update({a + n: w for a, block in family.samples[0].registers.items() for n, w in enumerate(block)})
     return words
 
@@ -104,14 +108,19 @@ def meter(bus: Bus, period_s: float = 0.02) -> ModbusMeter:
 
 
 async def run_until(one: ModbusMeter, count: int) -> list[MeterReading]:
-    """Runs until so many readings; raises what the run raises."""
+    """Runs until so many readings with figures; raises what the run raises."""
+    return [reading for reading in await all_until(one, count) if reading.currents.values]
+
+
+async def all_until(one: ModbusMeter, count: int) -> list[MeterReading]:
+    """With those of answers that can't be."""
     got: list[MeterReading] = []
     enough = asyncio.Event()
 
     def put(seen: Observation) -> None:
         assert isinstance(seen, MeterReading)
         got.append(seen)
-        if len(got) >= count:
+        if sum(1 for reading in got if reading.currents.values) >= count:
             enough.set()
 
     running = asyncio.create_task(one.run(put))
@@ -184,6 +193,22 @@ async def test_a_bad_frame_is_no_reading_and_does_not_stop_the_meter(fault: Answ
         await bus.close()
     assert {reading.currents.values for reading in got} == {EM3XX.samples[0].currents}
     assert one.counters.failed == 1
+
+
+async def test_figures_that_cannot_be_are_told_as_a_reading_without_figures() -> None:
+    async with device(Faulty(no_voltage, range(1, 2))) as port:
+        bus = Bus.tcp("127.0.0.1", port, answer_s=0.3)
+        got = await all_until(meter(bus), 3)
+        await bus.close()
+    assert [len(reading.currents) for reading in got] == [3, 0, 3, 3]
+
+
+async def test_a_meter_tells_its_own_number_with_each_reading() -> None:
+    async with device(Faulty(no_voltage, range(0))) as port:
+        bus = Bus.tcp("127.0.0.1", port, answer_s=0.3)
+        got = await run_until(meter(bus), 1)
+        await bus.close()
+    assert {reading.serial for reading in got} == {NUMBER}
 
 
 async def test_bad_frames_in_a_row_are_told_once_and_so_is_their_end() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import cmath
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from functools import partial
 from heapq import heappop, heappush
@@ -69,6 +69,10 @@ class Fault(Enum):
     FROZEN = auto()
     """It repeats what it last showed."""
     ABSURD = auto()
+    TURNED = auto()
+    """Its sign is wrong."""
+    EMPTY = auto()
+    """It has just started, and shows nothing yet."""
 
 
 class Shows(Enum):
@@ -174,6 +178,8 @@ class Post:
     """Since when it has taken commands without a hitch; infinite: it doesn't."""
     lost_s: float = 0.0
     """When its link was last lost."""
+    lie_a: float | None = None
+    """It reports this draw, whatever its car draws; None: the truth."""
 
     @property
     def state(self) -> ChargerState:
@@ -196,6 +202,8 @@ class Sensor:
     """When the fault began or ended."""
     faults: int = 0
     last: MeterReading | None = None
+    number: int = 1
+    """Another one is another meter."""
 
 
 @dataclass(frozen=True)
@@ -324,6 +332,10 @@ class House:
         if sensor.fault is not fault:
             sensor.faults += fault is not Fault.NONE
             sensor.fault, sensor.fault_s = fault, self.now_s
+
+    def exchange(self, sensor: Sensor) -> None:
+        """It is another meter from now on."""
+        sensor.number += 1
 
     def kill_controller(self) -> None:
         """It sends nothing from now on; what is on the wire arrives."""
@@ -505,6 +517,8 @@ class House:
         if post.car is None:
             return
         amps, at_s = self.amps(post), self.now_s + post.kind.message_s
+        if post.lie_a is not None:
+            amps = post.lie_a
         supply, charger = self.site.supply, post.charger
         match post.kind.draw:
             case Draw.PHASES:
@@ -538,18 +552,25 @@ class House:
         if sensor.fault is Fault.SILENT:
             return
         at_s = self.now_s + sensor.kind.age_s
-        if sensor.fault is Fault.NONE or sensor.last is None:
+        if sensor.fault is not Fault.FROZEN or sensor.last is None:
             sensor.last = self._reading(sensor, at_s)
-        last = sensor.last
-        amps = PhaseAmps((math.nan,) * len(last.currents)) if sensor.fault is Fault.ABSURD else last.currents
-        reading = MeterReading(
-            meter=last.meter,
-            at_s=at_s,
-            currents=amps,
-            powers=last.powers,
-            voltages=last.voltages,
-            reactive=last.reactive,
-        )
+        last = replace(sensor.last, at_s=at_s, serial=f"number {sensor.number}")
+        lines = len(last.currents)
+        match sensor.fault:
+            case Fault.ABSURD:
+                reading = replace(last, currents=PhaseAmps((math.nan,) * lines))
+            case Fault.TURNED:
+                reading = replace(
+                    last,
+                    currents=PhaseAmps(tuple(-a for a in last.currents)),
+                    powers=None if last.powers is None else PhaseWatts(tuple(-w for w in last.powers)),
+                    reactive=None if last.reactive is None else PhaseVars(tuple(-r for r in last.reactive)),
+                )
+            case Fault.EMPTY:
+                none = (0.0,) * lines
+                reading = replace(last, currents=PhaseAmps(none), powers=PhaseWatts(none), reactive=None)
+            case _:
+                reading = last
         self._at(at_s, lambda: self._arrive(reading))
 
     def _arrive(self, reading: MeterReading) -> None:

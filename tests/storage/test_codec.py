@@ -105,6 +105,7 @@ memories = st.builds(
             due_s=numbers,
             limit_a=maybe,
             refusals=whole,
+            strays=whole,
             mask=whole,
             want=st.sampled_from(Want),
         ),
@@ -118,6 +119,7 @@ memories = st.builds(
             at_s=maybe,
             good=whole,
             frozen=st.booleans(),
+            against=st.lists(whole, max_size=3).map(tuple),
             places=st.lists(
                 st.builds(
                     PlaceMemory, *[numbers] * 7, peaks=st.lists(st.tuples(numbers, numbers), max_size=3).map(tuple)

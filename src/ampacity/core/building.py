@@ -12,25 +12,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ampacity.core.breaker import budget_after
-from ampacity.core.decision import Blindness
-from ampacity.core.memory import CircuitMemory, PlaceMemory
+from ampacity.core.memory import CircuitMemory, PlaceMemory, SignMark
 from ampacity.core.observations import MeterReading
 from ampacity.core.patience import waits_s
 from ampacity.core.phases import Supply
-from ampacity.core.site import Circuit, Meter
-
-SHORTEST_DEADLINE_S = 5.0
-GOOD_SAMPLES = 3
-"""So many in a row end blindness, and come before the first raise."""
-
-ABSURD_RATIO = 20.0
-"""A current so many times the rating is no current: the breaker would have opened at once."""
+from ampacity.core.site import Circuit
+from ampacity.core.trust import GOOD_SAMPLES, KNOWN_A, against, credible, frozen, renewed
 
 PEAK_STEP_A = 0.2
 """Peaks nearer to each other than this are one."""
-
-MOVED_A = 2.0
-"""Cars that moved by more than this in sum must show on the meter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,40 +31,28 @@ class CarsBelow:
     low_im: Sequence[float]
     most_re: Sequence[float]
     most_im: Sequence[float]
+    obeyed: bool
+    """None of them draws more than it may, as far as they report."""
     moved_a: float
     """By how much their draws changed in sum, between reports that all came after the meter last changed."""
     stills_a: tuple[float | None, ...]
     """The draws from which that is counted."""
 
 
-def deadline_s(meter: Meter, memory: CircuitMemory) -> float:
-    """How old a sample may be: three of the meter's own periods, at least 5 s."""
-    if meter.deadline_s is not None:
-        return meter.deadline_s
-    return max(SHORTEST_DEADLINE_S, 3.0 * (memory.period_s or meter.period_s))
-
-
-def is_fresh(memory: CircuitMemory, reading: MeterReading | None) -> bool:
-    """Whether this sample has not been worked in yet."""
-    return reading is not None and (memory.at_s is None or reading.at_s > memory.at_s)
-
-
-def blindness(meter: Meter, memory: CircuitMemory, now_s: float, start_s: float) -> Blindness | None:
-    """Why the circuit's meter is not believed now; None: it is."""
-    if memory.at_s is None:
-        return Blindness.NEVER_SEEN if now_s - start_s > deadline_s(meter, memory) else None
-    if now_s - memory.at_s > deadline_s(meter, memory):
-        return Blindness.ABSURD if memory.absurd else Blindness.SILENT
-    if memory.frozen:
-        return Blindness.FROZEN
-    return Blindness.RECOVERING if memory.blind and memory.good < GOOD_SAMPLES else None
-
-
 def sampled(
-    circuit: Circuit, supply: Supply, line_v: float, reading: MeterReading, memory: CircuitMemory, cars: CarsBelow
+    circuit: Circuit,
+    supply: Supply,
+    line_v: float,
+    reading: MeterReading,
+    memory: CircuitMemory,
+    cars: CarsBelow,
+    silent_s: float,
 ) -> CircuitMemory:
-    """The memory after a fresh sample. `line_v` is the nominal voltage from line to neutral."""
-    if not _credible(circuit, reading):
+    """The memory after a fresh sample. `line_v` is the nominal voltage from line to neutral; a meter that did not speak
+    for longer than `silent_s` was silent."""
+    memory = renewed(memory, reading)
+    least_a = max(map(math.hypot, cars.low_re, cars.low_im), default=0.0)
+    if not credible(circuit, reading, memory, least_a):
         return memory._replace(absurd=True, good=0)
     at_s = reading.at_s
     gap_s = 0.0 if memory.at_s is None else at_s - memory.at_s
@@ -83,11 +61,8 @@ def sampled(
     )
     changed_s = memory.changed_s if same else at_s
     period_s = _period_s(memory, gap_s)
-    moved_s = None
-    if same and abs(cars.moved_a) > MOVED_A:
-        moved_s = at_s if memory.moved_s is None else memory.moved_s
-    # A report may be ahead of the meter, but not for so long.
-    frozen = same and (memory.frozen or (moved_s is not None and at_s > moved_s + 2 * (period_s or 1.0) + 1.0))
+    stuck, moved_s = frozen(memory, at_s, period_s, same=same, moved_a=cars.moved_a)
+    marks, scores, turned_s = against(memory, at_s, _marks(reading, supply, line_v, cars), silent_s)
     window_s = max(waits_s(memory, scarce=False))
     places = tuple(
         _place(circuit, supply, line_v, reading, memory, cars, line, gap_s, window_s)
@@ -96,21 +71,34 @@ def sampled(
     return memory._replace(
         at_s=at_s,
         period_s=period_s,
-        good=0 if frozen else min(memory.good + 1, 1000),
+        good=0 if stuck or turned_s is not None else min(memory.good + 1, 1000),
         absurd=False,
         changed_s=changed_s,
         stills_a=cars.stills_a if same else (),
         moved_s=moved_s,
-        frozen=frozen,
+        frozen=stuck,
+        marks=marks,
+        against=scores,
+        turned_s=turned_s,
+        exchanged=memory.exchanged and memory.good + 1 < GOOD_SAMPLES,
         places=places,
     )
 
 
-def _credible(circuit: Circuit, reading: MeterReading) -> bool:
-    return len(reading.currents) == len(circuit.rating_a) and all(
-        math.isfinite(amps) and abs(amps) <= ABSURD_RATIO * rating
-        for amps, rating in zip(reading.currents, circuit.rating_a, strict=True)
-    )
+def _marks(reading: MeterReading, supply: Supply, line_v: float, cars: CarsBelow) -> tuple[SignMark | None, ...]:
+    """By line: meter and cars, where the angle is known and the cars draw what they draw for sure."""
+    out: list[SignMark | None] = []
+    for line in range(len(reading.currents)):
+        low_re, low_im, most_re, most_im = (
+            cars.low_re[line],
+            cars.low_im[line],
+            cars.most_re[line],
+            cars.most_im[line],
+        )
+        re, im, known = _phasor(reading, line, supply, line_v)
+        sure = known and cars.obeyed and math.hypot(most_re - low_re, most_im - low_im) <= KNOWN_A
+        out.append(SignMark(reading.at_s, re, im, most_re, most_im) if sure else None)
+    return tuple(out)
 
 
 def _sizes(reading: MeterReading) -> list[float]:

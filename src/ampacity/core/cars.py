@@ -41,6 +41,18 @@ MASK_A = 3.0
 SERVED_S = 3600.0
 """So long ago, what a car got counts a third."""
 
+STRAY_A, STRAY_SHARE = 1.0, 0.1
+"""A draw above the limit by more than the larger of these is no error of measurement."""
+
+STRAY_S = 20.0
+"""A draw above the limit for so long is disobedience."""
+
+STRAYS = 3
+"""So often, and the charger is stopped."""
+
+STOPPED_S = 3600.0
+"""For so long, or until its car leaves. So long without another one, earlier disobedience is forgotten."""
+
 _CONNECTED = frozenset(
     {
         ChargerState.PREPARING,
@@ -67,14 +79,17 @@ def updated(
     Working in the same things twice changes nothing.
     """
     memory = _with_link(charger, seen, memory, now_s, start_s)
-    memory = _with_answer(seen, memory)
+    memory = _with_answer(charger, seen, memory)
     memory = _with_draw(charger, supply, volts, seen, memory)
+    memory = _with_obedience(seen, memory, now_s)
     memory = _with_want(charger, seen, memory, now_s)
     due_s = _FOREVER
     for moment in (
         None if memory.trial_s is None else memory.trial_s + TRIAL_S,
         None if memory.idle_s is None else memory.idle_s + IDLE_S,
         None if memory.draw_s is None or memory.draw_a < DRAWING_A else memory.draw_s + STALE_S,
+        None if memory.stopped_s is None else memory.stopped_s + STOPPED_S,
+        None if memory.strays == 0 else memory.strayed_s + STOPPED_S,
         memory.lease_end_s,
         None if seen.online else memory.told_end_s,
         None if seen.online or memory.limit_a is not None else start_s + charger.lease_s,
@@ -115,7 +130,7 @@ def _with_link(
     return memory._replace(online_s=seen.link_at_s if seen.link_at_s is not None else now_s, renewed_s=-_FOREVER)
 
 
-def _with_answer(seen: ChargerSeen, memory: ChargerMemory) -> ChargerMemory:
+def _with_answer(charger: Charger, seen: ChargerSeen, memory: ChargerMemory) -> ChargerMemory:
     answer = seen.answer
     if answer is None or answer.at_s == memory.answer_s:
         return memory
@@ -126,6 +141,8 @@ def _with_answer(seen: ChargerSeen, memory: ChargerMemory) -> ChargerMemory:
             answer_s=answer.at_s,
             answered=True,
             lease_end_s=answer.lease_end_s,
+            # All but the safe current itself was to end by itself.
+            unguarded=answer.lease_end_s is None and answer.limit_a != charger.safe_a,
             told_end_s=None,
             refusals=0,
             retry_s=0.0,
@@ -210,6 +227,35 @@ def _draw_of_several(
     return 0, 0.0, amps_a or 0.0
 
 
+def _with_obedience(seen: ChargerSeen, memory: ChargerMemory, now_s: float) -> ChargerMemory:
+    """Whether its reports show that it draws more than it may."""
+    if seen.state is not None and seen.state not in _CONNECTED and memory.draw_a < DRAWING_A:
+        # The car is gone, and what it did with it.
+        return memory._replace(stray_s=None, stopped_s=None)
+    if memory.strays > 0 and now_s - memory.strayed_s > STOPPED_S:
+        memory = memory._replace(strays=0)
+    if memory.stopped_s is not None and now_s - memory.stopped_s > STOPPED_S:
+        memory = memory._replace(stopped_s=None, strays=STRAYS - 1, strayed_s=now_s)
+    limit, draw_s = memory.limit_a, memory.draw_s
+    if limit is None or draw_s is None or draw_s < memory.sent_s or not memory.answered:
+        return memory
+    in_force = max(memory.ceiling_a, limit)
+    if draw_s < memory.sent_s + FOLLOW_S:
+        in_force = max(in_force, memory.top_a)  # it may not have followed yet
+    over_a = memory.draw_a - in_force
+    if over_a <= max(STRAY_A, STRAY_SHARE * in_force):
+        return memory if memory.stray_s is None else memory._replace(stray_s=None)
+    # More than anything that was in force of late counts at once; what may only be slow, after a while.
+    wild = memory.draw_a > max(in_force, memory.top_a) + STRAY_A and memory.stray_s is None
+    if not wild and (memory.stray_s is None or draw_s - memory.stray_s < STRAY_S):
+        return memory._replace(stray_s=draw_s) if memory.stray_s is None else memory
+    strays = min(memory.strays + 1, STRAYS)
+    stopped_s, renewed_s = memory.stopped_s, memory.renewed_s
+    if strays == STRAYS and stopped_s is None:
+        stopped_s, renewed_s = now_s, -_FOREVER
+    return memory._replace(strays=strays, stray_s=draw_s, strayed_s=now_s, stopped_s=stopped_s, renewed_s=renewed_s)
+
+
 def _cap_a(charger: Charger, seen: ChargerSeen, memory: ChargerMemory, draw_a: float) -> float:
     """What the car can use, as far as this report shows."""
     limit = memory.limit_a
@@ -233,7 +279,7 @@ def _with_want(charger: Charger, seen: ChargerSeen, memory: ChargerMemory, now_s
     if seen.state is not None and seen.state not in _CONNECTED:
         # No car. A charger that still measures a draw is believed in that: the draw counts, nothing is offered.
         return memory._replace(want=Want.NOTHING, mask=0, cap_a=charger.max_a, trial_s=None, idle_s=None)
-    if seen.paused:
+    if seen.paused or memory.stopped_s is not None:
         return memory._replace(want=Want.NOTHING, trial_s=None, idle_s=None)
     if memory.cap_a == 0.0:
         memory = memory._replace(cap_a=charger.max_a)
@@ -254,7 +300,8 @@ def _with_want(charger: Charger, seen: ChargerSeen, memory: ChargerMemory, now_s
 
 def _ceiling_a(charger: Charger, seen: ChargerSeen, memory: ChargerMemory, now_s: float, start_s: float) -> float:
     """The most that may be in force: what was last accepted or may have arrived, until its lease has ended."""
-    fallback = charger.safe_a if charger.guarded else charger.max_a
+    guarded = charger.guarded and not memory.unguarded
+    fallback = charger.safe_a if guarded else charger.max_a
     if memory.limit_a is None:
         # Nothing is known of what it was told before we started; such a lease has ended after its own length.
         return charger.max_a if seen.online or now_s < start_s + charger.lease_s else fallback
@@ -262,7 +309,7 @@ def _ceiling_a(charger: Charger, seen: ChargerSeen, memory: ChargerMemory, now_s
     if seen.online:
         most = memory.limit_a if memory.answered else max(memory.ceiling_a, memory.limit_a)
         return max(most, fallback) if ended else most
-    if not charger.guarded:
+    if not guarded:
         return charger.max_a
     if ended and (memory.told_end_s is None or now_s > memory.told_end_s):
         return fallback

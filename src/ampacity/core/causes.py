@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ampacity.core.decision import Cause, Rule
+from ampacity.core.decision import Cause, Flag, Rule
 from ampacity.core.memory import Want
 from ampacity.core.plan import NEAR_A, RAISE_A, Car, cause_at
 from ampacity.core.rooms import Rooms, Wait
@@ -39,6 +39,15 @@ def explain(site: Site, cars: Sequence[Car], rooms: Rooms) -> None:
             if (known := alike.get(key)) is None:
                 known = alike[key] = _why_no_more(site, car, rooms)
             car.reason = known
+
+
+def flag_of(car: Car) -> Flag | None:
+    memory = car.memory
+    if memory.strays > 0:
+        return Flag.DISOBEYS
+    if memory.refusals > 0:
+        return Flag.REFUSES
+    return Flag.UNGUARDED if memory.unguarded else None
 
 
 def _why_it_waits(site: Site, car: Car, charging: Sequence[Car], rooms: Rooms) -> Cause:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ampacity.core.building import CarsBelow, blindness, is_fresh, sampled
-from ampacity.core.cars import FOLLOW_S, STALE_S, served_as, sure_a, updated
+from ampacity.core.building import CarsBelow, sampled
+from ampacity.core.cars import DRAWING_A, FOLLOW_S, STALE_S, served_as, sure_a, updated
+from ampacity.core.causes import flag_of
 from ampacity.core.decision import Blindness, Cause, CircuitView, Command, Decision, Rule, Setpoint
 from ampacity.core.memory import ChargerMemory, CircuitMemory, Memory, PlaceMemory, Want
 from ampacity.core.observations import ChargerSeen, Observed
@@ -16,6 +17,7 @@ from ampacity.core.plan import Car, Plan
 from ampacity.core.raising import Times
 from ampacity.core.setpoints import planned
 from ampacity.core.site import Charger, CircuitId, Site
+from ampacity.core.trust import blindness, deadline_s, is_fresh
 
 ANSWER_S = 30.0
 """A command without an answer for so long is sent again."""
@@ -60,7 +62,9 @@ def decide(site: Site, observed: Observed, now_s: float) -> Decision:
     )
     return Decision(
         at_s=now_s,
-        setpoints=tuple([Setpoint(car.charger.id, car.limit_a, car.reason, car.place) for car in plan.cars]),
+        setpoints=tuple(
+            [Setpoint(car.charger.id, car.limit_a, car.reason, car.place, flag_of(car)) for car in plan.cars]
+        ),
         commands=commands,
         circuits=_views(site, plan, circuits, blind),
         memory=remembered,
@@ -123,7 +127,8 @@ def _circuits(
         reading = None if circuit.meter is None else observed.meters.get(circuit.meter)
         if reading is not None and is_fresh(known, reading):
             cars = _cars_below(site, number, chargers, known, reading.at_s, now_s)
-            known = sampled(circuit, site.supply, _line_v(site), reading, known, cars)
+            silent_s = deadline_s(site.meters[site.index_of_meter[reading.meter]], known)
+            known = sampled(circuit, site.supply, _line_v(site), reading, known, cars, silent_s)
         out.append(known)
     return out
 
@@ -142,8 +147,10 @@ def _cars_below(
     low_re, low_im, most_re, most_im = [0.0] * lines, [0.0] * lines, [0.0] * lines, [0.0] * lines
     settle_s = min(known.period_s or 1.0, 10.0) + 1.0
     sums: dict[int, tuple[float, float]] = {}
+    obeyed = True
     for number in topology.below[circuit]:
         memory = chargers[number]
+        obeyed = obeyed and (memory.limit_a is None or memory.draw_a <= memory.limit_a + DRAWING_A)
         if memory.limit_a == memory.draw_a == memory.draw_before_a == 0.0 and memory.online_s is not None:
             continue  # nothing flows there, and nothing did
         low, most = _at_sample(memory, sample_s, settle_s, now_s)
@@ -162,7 +169,7 @@ def _cars_below(
     moved, stills = 0.0, known.stills_a
     if sample_s > known.changed_s + settle_s:
         moved, stills = _moved(topology.below[circuit], chargers, known, settle_s)
-    return CarsBelow(low_re, low_im, most_re, most_im, moved, stills)
+    return CarsBelow(low_re, low_im, most_re, most_im, obeyed, moved, stills)
 
 
 def _moved(
@@ -229,6 +236,7 @@ def _commands(site: Site, plan: Plan, now_s: float) -> tuple[tuple[Command, ...]
                 safe_a=car.charger.safe_a,
                 lease_s=_lease_s(site, car.charger, car.limit_a),
                 renewal=not changed,
+                stop=memory.stopped_s is not None and memory.draw_a >= DRAWING_A,
             )
             if not changed:
                 renewals.append(command)
@@ -271,6 +279,7 @@ def _told(memory: ChargerMemory, car: Car, lease_s: float | None, changed: bool,
     return memory._replace(
         limit_a=car.limit_a,
         before_a=memory.ceiling_a,
+        top_a=max(memory.ceiling_a, memory.top_a if now_s < memory.sent_s + FOLLOW_S else 0.0),
         served_as=served_as(memory, now_s),
         served_s=now_s,
         sent_s=now_s,

@@ -38,6 +38,8 @@ class Rule(Enum):
     """The charger refused the last command; it is asked again later."""
     FAULTED = "faulted"
     """The charger reports a fault, or that it is out of service."""
+    DISOBEYS = "disobeys"
+    """It drew more than it may again and again, and is stopped."""
     STARTING = "starting"
     """The controller has just started and waits for the first readings."""
 
@@ -62,6 +64,17 @@ class Place:
     """At most about so long, when nothing else changes; None: nobody can tell, the building takes the room."""
 
 
+class Flag(Enum):
+    """What is wrong with a charger, though it is steered."""
+
+    DISOBEYS = "disobeys"
+    """It draws more than it may, or did so within the last hour."""
+    REFUSES = "refuses"
+    """It refused the last command, or did not answer it."""
+    UNGUARDED = "unguarded"
+    """It takes limits, and they do not end by themselves: when it can't be reached it counts at its maximum."""
+
+
 class Setpoint(NamedTuple):
     """What one charger may draw on each of its phases, and what held it there."""
 
@@ -75,6 +88,9 @@ class Setpoint(NamedTuple):
 
     place: Place | None = None
     """For a car that waits for its turn."""
+
+    flag: Flag | None = None
+    """The gravest; None: nothing is wrong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +108,9 @@ class Command:
     renewal: bool
     """True: nothing changes, the lease is renewed."""
 
+    stop: bool = False
+    """It draws although it may not: its transaction is to be ended, if it can be."""
+
 
 class Blindness(Enum):
     """Why a circuit's meter is not believed."""
@@ -99,6 +118,10 @@ class Blindness(Enum):
     SILENT = "silent"
     FROZEN = "frozen"
     ABSURD = "absurd"
+    TURNED = "turned"
+    """It moves against the cars: its sign is wrong."""
+    EXCHANGED = "exchanged"
+    """It is another meter than before, and not known yet."""
     RECOVERING = "recovering"
     """Good samples again, not yet enough of them."""
     NEVER_SEEN = "never-seen"

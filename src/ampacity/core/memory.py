@@ -50,6 +50,18 @@ class ChargerMemory(NamedTuple):
     """The most that may be in force at the charger."""
     before_a: float = 0.0
     """What was in force before the last change."""
+    top_a: float = 0.0
+    """The most that a car may still follow: what was in force before the last change, or shortly before that."""
+    unguarded: bool = False
+    """It took a limit that was to end by itself, and that does not."""
+    stray_s: float | None = None
+    """Since when its reports show more than it may draw; None: they don't."""
+    strays: int = 0
+    """How often that went on for too long, lately."""
+    strayed_s: float = 0.0
+    """When it was last seen."""
+    stopped_s: float | None = None
+    """When it was stopped for that; None: it is not."""
     told_end_s: float | None = None
     """Latest time at which a limit ends that was told and not answered yet; None: there is none."""
     draw_a: float = 0.0
@@ -107,6 +119,16 @@ class PlaceMemory(NamedTuple):
     """Share of the breaker's trip budget used."""
 
 
+class SignMark(NamedTuple):
+    """A line of a circuit at a sample at which it was known for sure what the cars draw. Amperes, as phasors."""
+
+    at_s: float
+    meter_re: float
+    meter_im: float
+    cars_re: float
+    cars_im: float
+
+
 class CircuitMemory(NamedTuple):
     """What is remembered of a circuit with a meter."""
 
@@ -125,6 +147,16 @@ class CircuitMemory(NamedTuple):
     moved_s: float | None = None
     """Since when the cars below have moved away from that, in sum."""
     frozen: bool = False
+    marks: tuple[SignMark | None, ...] = ()
+    """By line, the last such moment; None: there was none."""
+    against: tuple[int, ...] = ()
+    """By line: evidence that the meter's sign is wrong."""
+    turned_s: float | None = None
+    """Since when it is held wrong."""
+    serial: str | None = None
+    """The meter's own number, as far as it tells."""
+    exchanged: bool = False
+    """It has just become another, and is not known yet."""
     blind: bool = False
     raised_s: float = 0.0
     """When a car below it was last given more."""

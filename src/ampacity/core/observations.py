@@ -25,12 +25,15 @@ class MeterReading:
     """When it was received."""
 
     currents: PhaseAmps
-    """One a line of the supply; signed, positive is import."""
+    """One a line of the supply; signed, positive is import. Empty: it answered with what can't be."""
 
     powers: PhaseWatts | None = None
     voltages: PhaseVolts | None = None
     reactive: PhaseVars | None = None
     energy_import_wh: int | None = None
+
+    serial: str | None = None
+    """The meter's own number: another one means another meter. None: it does not tell."""
 
 
 class ChargerState(Enum):

@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from ampacity.core.allocate import Room
-from ampacity.core.building import GOOD_SAMPLES, headroom_a
+from ampacity.core.building import headroom_a
 from ampacity.core.decision import Blindness
 from ampacity.core.memory import CircuitMemory, PlaceMemory
 from ampacity.core.patience import waits_s
 from ampacity.core.plan import Car, summed
 from ampacity.core.site import Site
+from ampacity.core.trust import GOOD_SAMPLES
 
 _NONE = -1
 

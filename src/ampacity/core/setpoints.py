@@ -22,6 +22,7 @@ _STARTING = Cause(Rule.STARTING)
 _OFFLINE = Cause(Rule.OFFLINE)
 _FAULTED = Cause(Rule.FAULTED)
 _PAUSED = Cause(Rule.PAUSED_BY_USER)
+_DISOBEYS = Cause(Rule.DISOBEYS)
 _NO_CAR = Cause(Rule.NO_CAR)
 
 
@@ -93,7 +94,7 @@ def _cars(
                 car.holds_a = _held_a(memory, memory.limit_a, now_s)
             if want is Want.NOTHING:
                 car.limit_a = 0.0
-                car.reason = _nothing(one)
+                car.reason = _nothing(one, memory)
             else:
                 car.limit_a = min(cap, _limit_now(charger, one, memory))
     return cars
@@ -137,12 +138,14 @@ def _limit_now(charger: Charger, seen: ChargerSeen, memory: ChargerMemory) -> fl
     return charger.min_a if seen.state is ChargerState.CHARGING and seen.measured_at_s is None else 0.0
 
 
-def _nothing(seen: ChargerSeen) -> Cause:
+def _nothing(seen: ChargerSeen, memory: ChargerMemory) -> Cause:
     """Why a socket wants nothing."""
     if seen.state is ChargerState.FAULTED or seen.state is ChargerState.UNAVAILABLE:
         return _FAULTED
     if seen.paused:
         return _PAUSED
+    if memory.stopped_s is not None:
+        return _DISOBEYS
     return _NOT_ASKING if seen.state is ChargerState.FINISHING else _NO_CAR
 
 

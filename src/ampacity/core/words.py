@@ -4,20 +4,35 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from ampacity.core.decision import Cause, Rule, Setpoint
+from ampacity.core.decision import Cause, Flag, Rule, Setpoint
 
 
 def in_words(setpoint: Setpoint) -> str:
     """What holds a setpoint where it is, as the end of: "The charger gets 8 A, because ..."."""
     cause = setpoint.held_by
-    if cause is None:
-        return "it has its own maximum"
-    words = _rule_in_words(cause)
+    words = "it has its own maximum" if cause is None else _rule_in_words(cause)
     if setpoint.place is not None:
         words += f"; place {setpoint.place.number}"
         if setpoint.place.wait_s is not None:
             words += f", at most {-(-setpoint.place.wait_s // 60):.0f} min"
+    if setpoint.flag is not None and _TELLING.get(setpoint.flag) is not (cause and cause.rule):
+        words += f"; {_flag_in_words(setpoint.flag)}"
     return words
+
+
+_TELLING = {Flag.DISOBEYS: Rule.DISOBEYS, Flag.REFUSES: Rule.REFUSED}
+"""Rules that say it already."""
+
+
+def _flag_in_words(flag: Flag) -> str:
+    match flag:
+        case Flag.DISOBEYS:
+            return "it draws more than it may, or did so within the hour"
+        case Flag.REFUSES:
+            return "it did not take the last limit"
+        case Flag.UNGUARDED:
+            return "its limits do not end by themselves"
+    assert_never(flag)
 
 
 def _rule_in_words(cause: Cause) -> str:
@@ -49,6 +64,8 @@ def _rule_in_words(cause: Cause) -> str:
             return "the charger refused the last limit; it is asked again"
         case Rule.FAULTED:
             return "the charger reports a fault"
+        case Rule.DISOBEYS:
+            return "it drew more than it may; stopped until its car leaves, or for an hour"
         case Rule.STARTING:
             return "the controller waits for the first readings"
     assert_never(cause.rule)

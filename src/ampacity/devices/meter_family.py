@@ -99,6 +99,9 @@ class MeterFamily:
     powers: Quantity
     frequency: Quantity
     energy_import_kwh: Quantity
+    number_address: int | None
+    """Where its own number stands, as text; None: it is not known to tell it."""
+    number_registers: int
     setup: tuple[SetupCheck, ...]
     samples: tuple[Sample, ...]
     verified: str
@@ -161,6 +164,12 @@ class MeterFamily:
             voltages=PhaseVolts(voltages),
         )
 
+    def own_number(self, words: Sequence[int]) -> str | None:
+        """The meter's own number from its registers; None where there is none in them."""
+        raw = b"".join((word & 0xFFFF).to_bytes(2, "big") for word in words)
+        text = raw.decode("ascii", "replace").strip("\0 \ufffd")
+        return text if text and text.isprintable() else None
+
     def energy_import_wh(self, registers: Registers) -> int:
         return round(self.values(self.energy_import_kwh, registers)[0] * 1000)
 
@@ -168,6 +177,7 @@ class MeterFamily:
 def family_of(document: Mapping[str, Any]) -> MeterFamily:
     """A family from its TOML document; KeyError, TypeError or ValueError where the document is not complete."""
     identify, quantities = document["identify"], document["registers"]
+    number = document.get("own_number", {"address": None, "registers": 0})
     serial = document.get("serial")
     return MeterFamily(
         id=document["id"],
@@ -189,6 +199,8 @@ def family_of(document: Mapping[str, Any]) -> MeterFamily:
         powers=_quantity(quantities["powers"]),
         frequency=_quantity(quantities["frequency"]),
         energy_import_kwh=_quantity(quantities["energy_import_kwh"]),
+        number_address=number["address"],
+        number_registers=number["registers"],
         setup=tuple(SetupCheck(**check) for check in document.get("setup", ())),
         samples=tuple(_sample(sample) for sample in document["sample"]),
         verified=document["verified"],

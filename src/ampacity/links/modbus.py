@@ -16,6 +16,7 @@ from pymodbus.pdu import ExceptionResponse, ModbusPDU
 
 from ampacity.core.errors import DeviceError
 from ampacity.core.observations import MeterReading, Observation
+from ampacity.core.phases import PhaseAmps
 from ampacity.core.site import MeterId
 from ampacity.devices.meter_family import FrameAbsurd, MeterFamily
 
@@ -298,6 +299,8 @@ class ModbusMeter:
         """As last read; None before the first time."""
         self.identified: str | None = None
         """Model, once recognised."""
+        self.own_number: str | None = None
+        """As it told when it was identified; None: it does not tell."""
 
     @property
     def name(self) -> str:
@@ -311,6 +314,7 @@ class ModbusMeter:
             MeterMismatch: another device answers.
         """
         family = await self._identify()
+        await self._read_own_number(family)
         await self._check_setup(family)
         loop = asyncio.get_running_loop()
         due = loop.time()
@@ -323,7 +327,9 @@ class ModbusMeter:
                 if error.code != told:
                     told = error.code
                     _log.warning(error.code, meter=self.name, what=error.what, remedy=error.remedy)
-                if failures >= SILENT_AFTER and isinstance(error, MeterSilent):
+                if isinstance(error, FrameAbsurd):
+                    put(self._absurd())
+                elif failures >= SILENT_AFTER:
                     raise self._named(error) from error
             else:
                 if told:
@@ -351,14 +357,18 @@ class ModbusMeter:
         except FrameAbsurd:
             self.counters.failed += 1
             raise
-        return replace(reading, energy_import_wh=self.energy_import_wh)
+        return replace(reading, energy_import_wh=self.energy_import_wh, serial=self.own_number)
+
+    def _absurd(self) -> MeterReading:
+        """It answers, and that can't be what flows."""
+        return MeterReading(meter=self._meter, at_s=self._now_s(), currents=PhaseAmps(()), serial=self.own_number)
 
     async def _read_slow(self, family: MeterFamily) -> None:
         registers: dict[int, int] = {}
         try:
             for address, count in family.slow_reads:
                 registers.update(enumerate(await self._read(address, count), start=address))
-            self.energy_import_wh = family.energy_import_wh(registers)
+            self._count(family.energy_import_wh(registers))
             hertz = family.values(family.frequency, registers)[0]
         except (MeterSilent, FrameAbsurd) as error:
             _log.debug("meter-slow-figures", meter=self.name, what=error.what)
@@ -367,6 +377,36 @@ class ModbusMeter:
         if wrong and not self._frequency_wrong:
             _log.warning("meter-frequency", meter=self.name, hertz=hertz, remedy="Check the meter's wiring and model.")
         self._frequency_wrong = wrong
+
+    def _count(self, energy_import_wh: int) -> None:
+        before_wh, self.energy_import_wh = self.energy_import_wh, energy_import_wh
+        if before_wh is not None and energy_import_wh < before_wh:
+            _log.warning(
+                "meter-counts-backwards",
+                meter=self.name,
+                what=f"Its import counter went from {before_wh} to {energy_import_wh} Wh.",
+                remedy="It was reset or exchanged; if neither, check its measurement mode. Currents are still used.",
+            )
+
+    async def _read_own_number(self, family: MeterFamily) -> None:
+        """Another number than before is another meter, and told with each reading."""
+        if family.number_address is None:
+            return
+        try:
+            number = family.own_number(await self._read(family.number_address, family.number_registers))
+        except MeterSilent as error:
+            _log.debug("meter-number-unread", meter=self.name, what=error.what)
+            return
+        if number is not None and self.own_number is not None and number != self.own_number:
+            self.energy_import_wh = None
+            _log.warning(
+                "meter-exchanged",
+                meter=self.name,
+                before=self.own_number,
+                now=number,
+                remedy="Check its current transformers' ratio, direction and lines, as for a new meter.",
+            )
+        self.own_number = number or self.own_number
 
     async def _read(self, address: int, count: int) -> list[int]:
         self.counters.sent += 1

@@ -47,6 +47,13 @@ class ChargerClock:
             self._stamps.append((now_s, offset_s))
         return self.offset_s - offset_s
 
+    def told_time_moved(self, by_s: float) -> None:
+        """What is taken for our time has jumped; the charger's clock has not."""
+        self.offset_s -= by_s
+        moved = [(then_s, offset_s - by_s) for then_s, offset_s in self._stamps]
+        self._stamps.clear()
+        self._stamps.extend(moved)
+
     def behind_s(self, unseen_s: float) -> float:
         """How far it may be behind what `at` says, at most; `unseen_s` while no stamp has come.
 

@@ -260,4 +260,22 @@ class RemoteStartTransaction(Out):
     connectorId: int | None = None  # noqa: N815
 
 
-Outgoing = SetChargingProfile | GetConfiguration | ChangeConfiguration | TriggerMessage | RemoteStartTransaction
+class RemoteStopTransaction(Out):
+    transactionId: int  # noqa: N815
+
+
+class GetCompositeSchedule(Out):
+    connectorId: int  # noqa: N815
+    duration: int
+    chargingRateUnit: str  # noqa: N815
+
+
+Outgoing = (
+    SetChargingProfile
+    | GetConfiguration
+    | ChangeConfiguration
+    | TriggerMessage
+    | RemoteStartTransaction
+    | RemoteStopTransaction
+    | GetCompositeSchedule
+)

@@ -15,6 +15,10 @@ EARLIER_S = 60
 """Schedules begin so long ago, so that a charger whose clock is a little behind takes them as valid."""
 
 
+BASE_EARLIER_S = 86_400.0
+"""The lasting safe current begins so long ago: it survives a clock that is put back."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
     """In which form this charger takes profiles: its family's, as far as it has not refused that one."""
@@ -93,7 +97,7 @@ def base(safe_a: float, form: Form, family: ChargerFamily, charger_now: datetime
     schedule = Schedule(
         chargingRateUnit="W" if form.watts else "A",
         chargingSchedulePeriod=[_period(0, _limit(safe_a, form, family), form)],
-        startSchedule=_stamp(charger_now - timedelta(days=1)),
+        startSchedule=_stamp(charger_now - timedelta(seconds=BASE_EARLIER_S)),
     )
     profile = Profile(
         chargingProfileId=BASE_PROFILE,

@@ -8,6 +8,7 @@ from ampacity.core.site import ChargerId
 from ampacity.devices.charger_family import ChargerFamily
 from ampacity.links.ocpp.clock import ChargerClock
 from ampacity.links.ocpp.profiles import Form
+from ampacity.links.ocpp.told_time import ToldTime
 from ampacity.links.ocpp.transactions import Transactions
 
 
@@ -16,6 +17,8 @@ class Remembered:
 
     def __init__(self, charger: ChargerId, next_transaction: Callable[[], int]) -> None:
         self.clock = ChargerClock()
+        self.told: ToldTime | None = None
+        """The time that it is told; None before it has connected."""
         self.transactions = Transactions(charger, next_transaction)
         self.family: ChargerFamily | None = None
         """As it introduced itself."""
@@ -24,3 +27,5 @@ class Remembered:
         self.base_a: float | None = None
         """The lasting safe current that it confirmed since it last started; it may lie in flash, and is not sent
         again without a reason."""
+        self.expires: bool | None = None
+        """Whether a schedule that it showed since it last started falls to the safe current; None: it showed none."""

@@ -23,6 +23,7 @@ from ampacity.links.ocpp.calls import Calls
 from ampacity.links.ocpp.endpoint import Endpoint as Endpoint
 from ampacity.links.ocpp.remembered import Remembered
 from ampacity.links.ocpp.steering import Put, Steering
+from ampacity.links.ocpp.told_time import ToldTime
 
 HEARTBEAT_S = 60
 LATE_S = 60.0
@@ -62,8 +63,9 @@ class Station:
         self._put = put
         self._now_s = now_s
         self._wall = wall
+        self._told = remembered.told = remembered.told or ToldTime(wall(), now_s())
         self._calls = Calls(send)
-        self._steering = Steering(endpoint, remembered, self.family, self._calls, now_s=now_s, wall=wall)
+        self._steering = Steering(endpoint, remembered, self.family, self._calls, now_s=now_s, told=self._told)
         self._connected_s = now_s()
         self._booted = False
         self._remote_started = False
@@ -135,6 +137,7 @@ class Station:
                 # Every tag may charge: who may is the site's affair, and no policy of ours yet.
                 return {"idTagInfo": {"status": "Accepted"}}
             case messages.Heartbeat():
+                self._follow_wall(in_use=self._is_in_use())
                 return {"currentTime": self._time()}
             case messages.DataTransfer():
                 return {"status": "UnknownVendorId"}
@@ -142,14 +145,29 @@ class Station:
                 return {}
 
     def _time(self) -> str:
-        return self._wall().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return self._told.at(self._now_s()).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def _stamped(self, stamp: messages.Scalar) -> float | None:
+        """Works in a stamp of its clock; returns how old it is by that clock, None where it is no stamp."""
+        age_s = self._remembered.clock.note(stamp, self._now_s(), self._told.at(self._now_s()))
+        if self._steering.is_clock_moved():
+            # The lease of what it was told ends too soon or too late: it has to be told again.
+            self._put(ChargerLink(charger=self.endpoint.charger, at_s=self._now_s(), online=True))
+        return age_s
+
+    def _follow_wall(self, *, in_use: bool) -> None:
+        moved_s = self._told.follow(self._wall(), self._now_s(), in_use=in_use)
+        self._remembered.clock.told_time_moved(moved_s)
+
+    def _is_in_use(self) -> bool:
+        return self._remembered.transactions.current is not None or self._socket_state is not ChargerState.AVAILABLE
 
     def _on_meter_values(self, message: messages.MeterValues) -> None:
         now_s = self._now_s()
         if not self._is_steered(message.connectorId):
             return
         stamp = message.meterValue[-1].timestamp if message.meterValue else None
-        age_s = self._remembered.clock.note(stamp, now_s, self._wall())
+        age_s = self._stamped(stamp)
         transaction = messages.whole(message.transactionId)
         if self._remembered.transactions.mention(transaction):
             # It began before this controller did: recognised, not stopped.
@@ -168,6 +186,8 @@ class Station:
             self._complain("ocpp-unused-value", unused)
         if report is not None:
             self._put(report)
+        if transaction is not None and transaction == self._remembered.transactions.current:
+            self._steering.in_session()
 
     def _is_late(self, age_s: float | None, now_s: float) -> bool:
         return (
@@ -193,7 +213,7 @@ class Station:
         return False
 
     def _on_status(self, message: messages.StatusNotification) -> None:
-        self._remembered.clock.note(message.timestamp, self._now_s(), self._wall())
+        self._stamped(message.timestamp)
         status = messages.text(message.status)
         state = state_of(status)
         if state is None:
@@ -241,11 +261,12 @@ class Station:
         if started and self._booted:
             # It started anew over the same connection: what it was told may be gone.
             self._put(ChargerLink(charger=self.endpoint.charger, at_s=self._now_s(), online=True))
+            self._follow_wall(in_use=self._remembered.transactions.current is not None)
         self._booted = True
         self._steering.introduced(self.family, started=started)
 
     def _on_start(self, message: messages.StartTransaction) -> dict[str, object]:
-        self._remembered.clock.note(message.timestamp, self._now_s(), self._wall())
+        self._stamped(message.timestamp)
         if not self._is_steered(message.connectorId):
             return {"transactionId": self._remembered.transactions.foreign(), "idTagInfo": {"status": "Accepted"}}
         begin = (message.connectorId, message.idTag, message.meterStart, message.timestamp)

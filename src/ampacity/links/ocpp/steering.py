@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
 from ampacity.core.decision import Command
 from ampacity.core.observations import Observation, SetpointAnswer
 from ampacity.devices.charger_family import ChargerFamily
-from ampacity.links.ocpp import messages, profiles
+from ampacity.links.ocpp import messages, profiles, readback
 from ampacity.links.ocpp.calls import Calls, NoAnswer, Refused
 from ampacity.links.ocpp.endpoint import Endpoint
+from ampacity.links.ocpp.profiles import BASE_EARLIER_S
 from ampacity.links.ocpp.remembered import Remembered
+from ampacity.links.ocpp.told_time import ToldTime
 
 Put = Callable[[Observation], None]
 
@@ -37,6 +40,12 @@ BOOT_S = 3.0
 
 ASKED_S = 60.0
 """A BootNotification that comes so soon after we asked for one is the answer."""
+
+CLOCK_MOVED_S = 5.0
+"""A lease that ends so much too early or too late is told again."""
+
+READ_BEYOND_S = 120
+"""So far beyond the end of a lease it is asked what it will do."""
 
 MEASURANDS = (
     "Current.Import",
@@ -60,7 +69,7 @@ class Steering:
         calls: Calls,
         *,
         now_s: Callable[[], float],
-        wall: Callable[[], datetime],
+        told: ToldTime,
     ) -> None:
         self.reported_s = now_s()
         """When it last said what it draws."""
@@ -70,8 +79,10 @@ class Steering:
         self._family = family
         self._calls = calls
         self._now_s = now_s
-        self._wall = wall
+        self._told = told
         self._form = remembered.form or self._fresh_form()
+        self._leased: tuple[Command, profiles.Form, float] | None = None
+        """The last limit it took that is to end by itself, its form, and when it was sent."""
         self._command: tuple[Command, Put] | None = None
         self._jobs: deque[Callable[[], Awaitable[None]]] = deque()
         self._wake = asyncio.Event()
@@ -82,6 +93,10 @@ class Steering:
         self._triggers = True
         self._forms_tried_s: float | None = None
         self._refusal_told = ""
+        self._timed_by: datetime | None = None
+        """What its clock was held to show at 0 s of ours, when it was last told a time; None: not since that moved."""
+        self._read_back = False
+        """Whether it was asked what it will do, since it started."""
 
     # --- what is to be done ---
 
@@ -104,7 +119,8 @@ class Steering:
             self._use(self._fresh_form())
             self._forms_tried_s = None
         if started:
-            self._remembered.base_a = None
+            self._remembered.base_a = self._remembered.expires = None
+            self._read_back = False
         self._introduced = True
         self._jobs.clear()
         self._jobs.extend(self._introduction())
@@ -114,6 +130,26 @@ class Steering:
         """Whether the BootNotification that came now tells of a start, and does not only answer our request."""
         asked_s, self._asked_s = self._asked_s, None
         return asked_s is None or self._now_s() - asked_s > ASKED_S
+
+    def is_clock_moved(self) -> bool:
+        """Whether its clock shows another time than it was told a lease by. True once for each move."""
+        if self._timed_by is None:
+            return False
+        moved_s = abs((self._charger_begin() - self._timed_by).total_seconds())
+        if moved_s <= CLOCK_MOVED_S:
+            return False
+        self._timed_by = None
+        if moved_s > BASE_EARLIER_S / 2:
+            self._remembered.base_a = None  # the lasting one may not have begun by this clock
+            self._jobs.append(self._install_base)
+        return True
+
+    def in_session(self) -> None:
+        """A transaction is under way: what it shows of its schedule counts."""
+        if not self._read_back:
+            self._read_back = True
+            self._jobs.append(self._read_schedule)
+            self._wake.set()
 
     def start_remotely(self) -> None:
         """Its family follows limits only after that."""
@@ -178,6 +214,7 @@ class Steering:
         else:
             if not refusal and form.lease_form != "none" and command.lease_s is not None:
                 lease_end_s = self._lease_end_s(sent_s, command.lease_s)
+                self._leased = (command, form, sent_s)
         put(
             SetpointAnswer(
                 charger=self._endpoint.charger,
@@ -189,10 +226,14 @@ class Steering:
             )
         )
         self._tell_refusal(command, refusal)
+        if command.stop:
+            self._jobs.appendleft(self._stop_remotely)
 
     def _lease_end_s(self, sent_s: float, lease_s: float) -> float | None:
         """When the limit has surely ended: later by as much as the charger's clock may be behind, while that is not
         known. None where it may be so far behind that the schedule has not even begun."""
+        if self._remembered.expires is False:
+            return None
         behind_s = self._remembered.clock.behind_s(profiles.EARLIER_S)
         return None if behind_s > profiles.EARLIER_S else sent_s + lease_s + behind_s
 
@@ -238,7 +279,8 @@ class Steering:
 
     async def _try_profile(self, command: Command, form: profiles.Form) -> tuple[str, bool]:
         """The refusal, "" if none; and whether another form may be taken instead."""
-        now = self._remembered.clock.at(self._wall())
+        now = self._charger_now()
+        self._timed_by = self._charger_begin()
         try:
             status = await self._status_of(profiles.operating(command, form, self._family, now), SETPOINT_S)
         except Refused as error:
@@ -264,6 +306,14 @@ class Steering:
             lease=form.lease_form,
             remedy="Its limits do not end by themselves: set guarded = false." if form.lease_form == "none" else "",
         )
+
+    def _charger_now(self) -> datetime:
+        """What its clock shows now."""
+        return self._remembered.clock.at(self._told.at(self._now_s()))
+
+    def _charger_begin(self) -> datetime:
+        """What its clock showed at 0 s of ours, if it has run ever since."""
+        return self._charger_now() - timedelta(seconds=self._now_s())
 
     def _fresh_form(self) -> profiles.Form:
         return profiles.form_of(self._family, phases=self._endpoint.phases, volts=self._endpoint.volts)
@@ -307,7 +357,7 @@ class Steering:
             return
         status = ""
         for connector in (form.connector, 1 - form.connector) if form.connector in (0, 1) else (form.connector,):
-            now = self._remembered.clock.at(self._wall())
+            now = self._charger_now()
             status = await self._try(
                 profiles.base(safe_a, replace(form, connector=connector), self._family, now), SETPOINT_S
             )
@@ -349,6 +399,63 @@ class Steering:
             have, fixed = self._settings.get(key, ("", False))
             if not fixed and have != value:
                 await self._try(messages.ChangeConfiguration(key=key, value=value))
+
+    async def _read_schedule(self) -> None:
+        """Asks what it will do when the lease ends. What it shows is believed; one that shows nothing is believed to do
+        what it was told, until its measured current says otherwise."""
+        await self._setpoints()
+        if self._leased is None:
+            self._read_back = False  # with the next report, then
+            return
+        command, form, sent_s = self._leased
+        lease_s = (command.lease_s or 0.0) - (self._now_s() - sent_s)
+        covered_s = math.ceil(lease_s) + READ_BEYOND_S
+        unit = "W" if form.watts else "A"
+        try:
+            answer = await self._calls.call(
+                messages.GetCompositeSchedule(connectorId=1, duration=covered_s, chargingRateUnit=unit),
+                patience_s=QUESTION_S,
+            )
+        except NoAnswer as error:
+            _log.info("charger-schedule-unread", charger=self._endpoint.charger, what=str(error))
+            return
+        shown = readback.periods_of(answer, self._charger_now())
+        if shown is None:
+            _log.info("charger-schedule-unread", charger=self._endpoint.charger, what="it shows no schedule")
+            return
+        if self._command is not None or (self._leased or (None,))[0] is not command:
+            self._read_back = False  # something newer went out meanwhile
+            return
+        unit, periods = shown
+        factor = form.volts * form.phases if unit == "W" else 1.0
+        self._remembered.expires = readback.falls(periods, lease_s, command.safe_a * factor, covered_s)
+        self._tell_schedule(periods, command, unit)
+
+    def _tell_schedule(self, periods: Sequence[readback.ShownPeriod], command: Command, unit: str) -> None:
+        if self._remembered.expires:
+            _log.info("charger-lease-shown", charger=self._endpoint.charger, safe_a=command.safe_a)
+            return
+        shown = ", ".join(f"{one.limit:g} {unit} from {one.from_s:g} s" for one in periods[:6])
+        _log.warning(
+            "charger-lease-not-shown",
+            charger=self._endpoint.charger,
+            what=f"Its schedule does not fall to the safe {command.safe_a:g} A when the lease ends: {shown}.",
+            remedy="It counts at its maximum when it can't be reached. Set a lower maximum on the charger, or "
+            "guarded = false, and let the safe-current proof say whether that fits.",
+        )
+
+    async def _stop_remotely(self) -> None:
+        transaction = self._remembered.transactions.current
+        if transaction is None:
+            return
+        _log.error(
+            "charger-disobeys",
+            charger=self._endpoint.charger,
+            what="It draws more than it may again and again; its transaction is ended.",
+            remedy="Check whether another system steers it, and its firmware. Its car is let charge again in an hour, "
+            "or after it was unplugged.",
+        )
+        await self._try(messages.RemoteStopTransaction(transactionId=transaction))
 
     async def _start_remotely(self) -> None:
         await self._try(messages.RemoteStartTransaction(idTag="ampacity", connectorId=1))

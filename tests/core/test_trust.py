@@ -1,0 +1,140 @@
+"""A meter that can't be believed, and one that can again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from tests.properties.house import Car, ChargerKind, Fault, Fittings, House, MeterKind, Shows
+
+from ampacity.core.decision import Blindness
+from ampacity.core.phases import PhaseAmps, Supply
+from ampacity.core.site import Charger, ChargerId, Circuit, CircuitId, Meter, MeterId, Site
+from ampacity.core.trust import AGAIN_S
+
+MAIN, LEFT, RIGHT = CircuitId("main"), ChargerId("left"), ChargerId("right")
+SITE = Site(
+    name="one phase",
+    supply=Supply.SINGLE_PHASE,
+    nominal_v=230.0,
+    circuits=(Circuit(id=MAIN, rating_a=PhaseAmps((40.0,)), meter=MeterId("main")),),
+    meters=(Meter(id=MeterId("main")),),
+    chargers=(
+        Charger(id=LEFT, circuit=MAIN, wiring=Supply.SINGLE_PHASE.lines, phases=1),
+        Charger(id=RIGHT, circuit=MAIN, wiring=Supply.SINGLE_PHASE.lines, phases=1, max_a=16.0),
+    ),
+)
+
+
+def house(*, shows: Shows = Shows.POWERS, period_s: float = 1.0) -> House:
+    kind = ChargerKind(report_s=5.0)
+    return House(Fittings(site=SITE, meters=(MeterKind(period_s=period_s, shows=shows),), chargers=(kind, kind)))
+
+
+def car() -> Car:
+    return Car(lines=1, dead_s=1.0, ramp_a_per_s=8.0, most_a=32.0)
+
+
+def blind(one: House) -> Blindness | None:
+    assert one.decision is not None
+    return one.decision.circuits[0].blind
+
+
+def setpoints(one: House) -> list[float]:
+    assert one.decision is not None
+    return [setpoint.limit_a for setpoint in one.decision.setpoints]
+
+
+@pytest.mark.parametrize("shows", [Shows.POWERS, Shows.CURRENTS])
+def test_a_meter_with_its_sign_turned_is_found_out_by_the_first_car(shows: Shows) -> None:
+    one = house(shows=shows)
+    one.step_load(0, 0, 10.0)
+    one.spoil(one.sensors[0], Fault.TURNED)
+    one.run(30)
+    one.plug_in(0, car())
+    one.run(120)
+    assert blind(one) is Blindness.TURNED
+    assert setpoints(one) == [0.0, 0.0]
+
+
+def test_a_turned_meter_that_was_put_right_while_it_was_silent_is_believed_again() -> None:
+    one = house()
+    one.spoil(one.sensors[0], Fault.TURNED)
+    one.plug_in(0, car())
+    one.run(150)
+    assert blind(one) is Blindness.TURNED
+    one.spoil(one.sensors[0], Fault.SILENT)
+    one.run(30)
+    one.spoil(one.sensors[0], Fault.NONE)
+    one.run(90)
+    assert blind(one) is None
+    assert setpoints(one)[0] == 32.0
+
+
+def test_a_turned_meter_that_was_put_right_without_a_pause_is_tried_again_after_an_hour() -> None:
+    one = house()
+    one.spoil(one.sensors[0], Fault.TURNED)
+    one.plug_in(0, car())
+    one.run(150)
+    one.spoil(one.sensors[0], Fault.NONE)
+    one.run(600)
+    assert blind(one) is Blindness.TURNED
+    one.run(AGAIN_S)
+    assert blind(one) is None
+    assert setpoints(one)[0] == 32.0
+
+
+def test_a_building_with_its_own_generation_is_not_taken_for_a_turned_meter() -> None:
+    one = house()
+    one.step_load(0, 0, -20.0)
+    one.plug_in(0, car())
+    one.plug_in(1, car())
+    for second in range(600):
+        one.step_load(0, 0, -20.0 + second % 7)
+        one.run(1)
+        assert blind(one) is None
+    assert setpoints(one) == [32.0, 16.0]
+
+
+def test_an_exchanged_meter_is_not_believed_at_once_and_what_was_learned_is_forgotten() -> None:
+    one = house()
+    one.plug_in(0, car())
+    one.run(120)
+    assert setpoints(one)[0] == 32.0
+    one.exchange(one.sensors[0])
+    one.run(1)
+    assert blind(one) is Blindness.EXCHANGED
+    assert setpoints(one)[0] == 0.0
+    one.run(60)
+    assert blind(one) is None
+    assert setpoints(one)[0] == 32.0
+
+
+def test_a_meter_that_has_just_started_and_shows_nothing_gives_no_room() -> None:
+    one = house()
+    one.step_load(0, 0, 24.0)
+    one.plug_in(0, car())
+    one.run(120)
+    held = setpoints(one)[0]
+    assert 15.0 <= held <= 16.0
+    one.spoil(one.sensors[0], Fault.EMPTY)
+    one.run(3)
+    assert setpoints(one)[0] == held
+    one.run(10)
+    assert blind(one) is Blindness.ABSURD
+    assert setpoints(one)[0] == 0.0
+
+
+def test_a_steady_meter_of_ten_second_telegrams_is_silent_after_thirty() -> None:
+    one = house(period_s=10.0)
+    site = replace(SITE, meters=(Meter(id=MeterId("main"), period_s=10.0),))
+    one = House(replace(one.fittings, site=site))
+    one.plug_in(0, car())
+    one.run(180)
+    assert setpoints(one)[0] == 32.0
+    one.spoil(one.sensors[0], Fault.SILENT)
+    one.run(29)
+    assert blind(one) is None
+    one.run(12)
+    assert blind(one) is Blindness.SILENT
+    assert setpoints(one)[0] == 0.0
