@@ -32,12 +32,14 @@ def status(site: Site, observed: Observed, decision: Decision) -> Mapping[str, A
                 "session": seen.session,
                 "lines": None if charger.wiring is None else [line.name for line in charger.wiring],
                 "setpoint_a": setpoint.limit_a,
+                "max_a": charger.max_a,
                 "current_a": None if seen.currents is None else list(seen.currents),
                 "power_w": seen.power_w,
                 "rule": None if cause is None else cause.rule.value,
                 "circuit": None if cause is None else cause.circuit,
                 "line": None if cause is None or cause.line is None else cause.line.name,
                 "because": in_words(setpoint),
+                "flag": None if setpoint.flag is None else setpoint.flag.value,
             }
         )
     return {

@@ -212,6 +212,8 @@ class Steering:
         except NoAnswer as error:
             refusal = str(error)
         else:
+            if not refusal:
+                self._leased = None
             if not refusal and form.lease_form != "none" and command.lease_s is not None:
                 lease_end_s = self._lease_end_s(sent_s, command.lease_s)
                 self._leased = (command, form, sent_s)

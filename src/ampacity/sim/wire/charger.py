@@ -84,6 +84,20 @@ class Model:
     password: str | None = None
 
 
+@dataclass(slots=True, kw_only=True)
+class Faults:
+    """What is wrong with it, from now on. The default: nothing."""
+
+    disobeys: bool = False
+    """It accepts limits, and offers its maximum."""
+    refuses: bool = False
+    """It rejects every profile."""
+    answers_after_s: float = 0.0
+    """How long it takes to answer a request."""
+    keeps_its_clock: bool = False
+    """It does not set its clock by the central system's time."""
+
+
 @dataclass(slots=True)
 class _Call:
     action: str
@@ -141,8 +155,13 @@ class SimulatedCharger:
         self.energy_wh = 0.0
         self.installed = Installed()
         self.status = "Available"
+        self.faults = Faults()
         self.online = asyncio.Event()
         """Set while booted and accepted."""
+        self.stopped: list[int] = []
+        """Transactions whose end the central system has acknowledged."""
+        self.confirmed_a: float | None = None
+        """The first limit of the profile that it accepted last, where that is one to operate by."""
         self._url = f"{url.rstrip('/')}/{model.identity}"
         self._wall = wall
         self._clock_off = timedelta()
@@ -155,6 +174,7 @@ class SimulatedCharger:
         self._answers: dict[str, asyncio.Future[Fields]] = {}
         self._triggered: list[Callable[[], None]] = []
         self._restart = asyncio.Event()
+        self._connection: ClientConnection | None = None
         self._pause_s = FIRST_PAUSE_S
 
     # --- the plant ---
@@ -201,6 +221,23 @@ class SimulatedCharger:
         self._plug = None
         self._show("Available")
 
+    def reboot(self, *, forgets: bool) -> None:
+        """It starts anew in mid-session. `forgets`: with the profiles that a charger need not keep."""
+        if forgets:
+            self.installed = Installed(tuple(one for one in self.installed.profiles if one.stack_level == 0))
+        self._restart.set()
+
+    async def flood(self, messages: int) -> None:
+        """Sends so many heartbeats, without waiting for an answer."""
+        connection = self._connection
+        for number in range(messages):
+            if connection is None:
+                return
+            try:
+                await connection.send(f'[2,"flood{number}","Heartbeat",{{}}]')
+            except WebSocketException:
+                return
+
     def step(self, dt_s: float, volts: float | None = None) -> None:
         """Goes on by `dt_s` seconds. `volts`: what its phases see, if not nominal."""
         self._volts = self.model.volts if volts is None else volts
@@ -219,7 +256,7 @@ class SimulatedCharger:
         plug.for_s += dt_s
         if plug.session is None and plug.wants_start and plug.for_s >= AUTHORISED_AFTER_S:
             self._begin_session(plug)
-        limit_a = self.limit_a
+        limit_a = self.model.max_a if self.faults.disobeys else self.limit_a
         offer_a = limit_a if plug.session is not None and limit_a >= LOWEST_A else 0.0
         before_wh = plug.car.drawn_wh
         plug.car.step(dt_s, offer_a, self._volts)
@@ -266,7 +303,12 @@ class SimulatedCharger:
             "timestamp": _stamp(self.now),
             "reason": reason,
         }
-        self._outbox.put(_Call("StopTransaction", payload))
+        number = session.id
+        self._outbox.put(_Call("StopTransaction", payload, lambda _: self._stop_acknowledged(number)))
+
+    def _stop_acknowledged(self, number: int | None) -> None:
+        if number is not None:
+            self.stopped.append(number)
 
     def _known_transaction(self) -> Transaction | None:
         session = None if self._plug is None else self._plug.session
@@ -335,7 +377,7 @@ class SimulatedCharger:
             moment = datetime.fromisoformat(str(answer.get("currentTime")).replace("Z", "+00:00"))
         except ValueError:
             return
-        if moment.tzinfo is not None:
+        if moment.tzinfo is not None and not self.faults.keeps_its_clock:
             self._clock_off = moment - self._wall()
 
     # --- the connection ---
@@ -368,6 +410,7 @@ class SimulatedCharger:
     async def _serve(self, connection: ClientConnection) -> None:
         """Until the connection ends, or the station is told to start anew."""
         self._restart.clear()
+        self._connection = connection
         tasks = [
             asyncio.create_task(self._listen(connection)),
             asyncio.create_task(self._speak(connection)),
@@ -376,6 +419,7 @@ class SimulatedCharger:
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self._connection = None
             self.online.clear()
             self._outbox.connection_lost()
             for task in tasks:
@@ -388,6 +432,8 @@ class SimulatedCharger:
         async for message in connection:
             answer = self._received(message)
             if answer is not None:
+                if self.faults.answers_after_s > 0:
+                    await asyncio.sleep(self.faults.answers_after_s)
                 await connection.send(json.dumps(answer, separators=(",", ":")))
             for act in self._triggered:
                 act()
@@ -532,6 +578,8 @@ class SimulatedCharger:
         return "Accepted"
 
     def _on_set_profile(self, payload: Fields) -> str:
+        if self.faults.refuses:
+            return "Rejected"
         try:
             profile = profile_of(
                 payload.get("connectorId"),
@@ -544,6 +592,8 @@ class SimulatedCharger:
             ):
                 raise BadProfile("no such transaction")
             self.installed = self.installed.with_(profile)
+            if profile.stack_level > 0:
+                self.confirmed_a = profile.periods[0][1]
         except BadProfile as error:
             _log.debug("sim-charger-refuses", charger=self.model.identity, what=str(error))
             return "Rejected"

@@ -18,7 +18,7 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 EM340 = 341
 LOOPBACK = "127.0.0.1"
 _IDENTIFICATION = 0x000B
-_SERIAL_NUMBER = (0x5000, "AM34000000001A")
+_OWN_NUMBER = 0x5000
 _SETTINGS = {0x1002: 0, 0x1103: 1, 0x1105: 0}
 """Three phases with neutral; measurement mode B, in which export is negative; no wiring error."""
 
@@ -68,8 +68,10 @@ def registers_of(sample: Sample) -> dict[int, int]:
 class Em340:
     """The meter. `show` sets what it measures; it answers function codes 3 and 4 as unit 1."""
 
-    def __init__(self, sample: Sample, *, unit: int = 1) -> None:
+    def __init__(self, sample: Sample, *, unit: int = 1, number: str = "AM34000000001A") -> None:
+        """`number`: its own (serial) number, of 14 characters."""
         self._unit = unit
+        self._number = number
         self._words: dict[int, int] = {}
         self._server: ModbusTcpServer | None = None
         self.show(sample)
@@ -101,8 +103,7 @@ class Em340:
             SimData(address, values=value, datatype=DataType.REGISTERS, readonly=True)
             for address, value in _SETTINGS.items()
         ]
-        address, text = _SERIAL_NUMBER
-        blocks.append(SimData(address, values=text, datatype=DataType.STRING, readonly=True))
+        blocks.append(SimData(_OWN_NUMBER, values=self._number, datatype=DataType.STRING, readonly=True))
         return SimDevice(id=self._unit, simdata=blocks, action=self._answer)
 
     async def _answer(
