@@ -125,6 +125,19 @@ def test_a_meter_that_has_just_started_and_shows_nothing_gives_no_room() -> None
     assert setpoints(one)[0] == 0.0
 
 
+def test_a_circuit_of_chargers_alone_is_believed_again_though_nothing_flows_there_when_all_are_paused() -> None:
+    one = house()
+    one.plug_in(0, car())
+    one.run(120)
+    one.spoil(one.sensors[0], Fault.EMPTY)
+    one.run(30)
+    assert setpoints(one)[0] == 0.0
+    one.spoil(one.sensors[0], Fault.NONE)
+    one.run(150)
+    assert blind(one) is None
+    assert setpoints(one)[0] == 32.0
+
+
 def test_a_steady_meter_of_ten_second_telegrams_is_silent_after_thirty() -> None:
     one = house(period_s=10.0)
     site = replace(SITE, meters=(Meter(id=MeterId("main"), period_s=10.0),))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import cmath
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from functools import partial
@@ -276,6 +276,19 @@ class House:
             self.disturb(circuit)
         self.own_a[circuit][line] = amps
 
+    def follow(self, circuit: int, rows: Sequence[Sequence[float]]) -> None:
+        """The building's own load on a circuit follows a trace of one row a second."""
+        begin_s = self.now_s
+
+        def step(second: int) -> None:
+            for line, amps in enumerate(rows[second]):
+                if amps != self.own_a[circuit][line]:
+                    self.step_load(circuit, line, amps)
+            if second + 1 < len(rows):
+                self._at(begin_s + second + 1, partial(step, second + 1))
+
+        self._at(begin_s, partial(step, 0))
+
     def plug_in(self, number: int, car: Car) -> None:
         post = self.posts[number]
         if post.car is None:
@@ -327,6 +340,14 @@ class House:
         self.disturb_by(post)
         self._see(ChargerLink(charger=post.charger.id, at_s=self.now_s, online=True))
         self._say_state(post)
+
+    def reboot(self, number: int) -> None:
+        """A charger starts anew in mid-session, with its lasting default alone; its link comes back at once."""
+        post = self.posts[number]
+        self.lose_link(number, 0.0)
+        post.held_a, post.lease_end_s = post.charger.safe_a, math.inf
+        self._offer(post)
+        self.regain_link(number)
 
     def spoil(self, sensor: Sensor, fault: Fault) -> None:
         if sensor.fault is not fault:

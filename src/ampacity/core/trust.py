@@ -28,6 +28,10 @@ MOVED_A = 2.0
 DEAD_V = 50.0
 """A meter that sees less on every line has no supply to measure."""
 
+START_S = 60.0
+"""A meter that has just started shows its figures within this time. After it, nothing may be the truth: on a circuit
+of chargers alone all cars are paused by then."""
+
 KNOWN_A = 0.5
 """What the cars draw is known for sure when the least and the most are no further apart."""
 
@@ -93,7 +97,8 @@ def credible(circuit: Circuit, reading: MeterReading, memory: CircuitMemory, car
     # Nothing at all, where something flowed and cars draw: the meter has just started and shows no figures yet.
     empty = not any(amps) and not any(reading.powers or ())
     flowed = any(place.measured_re or place.measured_im for place in memory.places)
-    return not (empty and flowed and (memory.absurd or cars_a > MOVED_A))
+    starting = memory.absurd and memory.at_s is not None and reading.at_s - memory.at_s < START_S
+    return not (empty and flowed and (starting or cars_a > MOVED_A))
 
 
 def renewed(memory: CircuitMemory, reading: MeterReading) -> CircuitMemory:
