@@ -104,6 +104,14 @@ class Scenario(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
 
     def shortfalls(self, summary: Mapping[str, Any]) -> list[str]:
         """In which figures a run is not as good as it must be; empty: in none."""
+        missing = [
+            f"{key} has no figure in this run"
+            for key in {**self.expected.most, **self.expected.least}
+            if not isinstance(summary.get(key), int | float)
+        ]
+        return missing or self._out_of_bounds(summary)
+
+    def _out_of_bounds(self, summary: Mapping[str, Any]) -> list[str]:
         out = []
         for key, bounds in self.expected.most.items():
             if not summary[key] <= (most := self._bound(bounds, summary)):
