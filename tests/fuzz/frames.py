@@ -103,13 +103,20 @@ class Chargers:
 def _id_of_call(message: bytes) -> str | None:
     """The identity of what is a request to any reader of JSON; None: it is none, or its identity can't be one."""
     try:
-        frame = json.loads(message.decode())
+        frame = json.loads(message.decode(), parse_constant=_no_json)
+        # Half a surrogate pair is no text that can be sent on.
+        json.dumps(frame, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None
     match frame:
         case [int(two), str(known), str(), dict(), *_] if two == 2 and type(two) is int and 0 < len(known) <= 64:
             return known if known.isascii() else None
     return None
+
+
+def _no_json(word: str) -> float:
+    """Python reads NaN and Infinity, which are not JSON."""
+    raise ValueError(word)
 
 
 def _numbers(value: object) -> Iterator[float]:
