@@ -23,6 +23,7 @@ from ampacity.core.observations import (
 from ampacity.core.phases import Line, PhaseAmps, PhaseVolts, Supply
 from ampacity.core.site import Charger, ChargerId, Circuit, CircuitId, Meter, MeterId, Site
 from ampacity.devices.catalogue import charger_families, meter_families
+from ampacity.devices.charger_reports import LARGEST_A
 from ampacity.devices.meter_family import FrameAbsurd, MeterFamily
 from ampacity.links.ocpp.remembered import Remembered
 from ampacity.links.ocpp.station import Endpoint, Station
@@ -39,7 +40,8 @@ from ampacity.storage.errors import StorageDamaged
 
 CHARGER_FAMILIES = charger_families()
 METER_FAMILIES = meter_families()
-LARGEST = 2**63
+LARGEST = 2.0**53
+MOST = {"currents": LARGEST_A, "current_a": LARGEST_A, "soc_pct": 100.0}
 WALL = datetime(2026, 1, 1, tzinfo=UTC)
 WORDS = tuple(
     f'"{word}"'.encode()
@@ -130,7 +132,7 @@ def _check_sane(one: Observation, now_s: float) -> None:
     for field in fields(one):
         for number in _numbers(getattr(one, field.name)):
             assert math.isfinite(number), field.name
-            assert 0 <= number < LARGEST, field.name
+            assert 0 <= number <= MOST.get(field.name, LARGEST), field.name
     assert one.at_s <= now_s
     encoded_observation(one)
 
