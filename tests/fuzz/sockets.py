@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import struct
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -16,6 +17,7 @@ from structlog.testing import capture_logs
 from tests.fuzz.frames import CHARGER_FAMILIES, METER_FAMILIES, WORDS
 from tests.fuzz.target import Target
 
+from ampacity.core.decision import Command
 from ampacity.core.observations import MeterReading, Observation
 from ampacity.core.site import ChargerId, MeterId
 from ampacity.devices.meter_family import FrameAbsurd
@@ -26,7 +28,11 @@ from ampacity.links.ocpp.station import Endpoint
 GENEROUS_S = 30.0
 """How long anything may take at most: a hang is a failure, slowness is none."""
 
+PAUSE_S = 0.1
+
 # --- chargers ---
+
+COMMAND = Command(charger=ChargerId("left"), limit_a=13.0, safe_a=6.0, lease_s=120.0, renewal=False)
 
 UPGRADE = b"""\
 GET /ocpp/CP-left HTTP/1.1\r
@@ -41,23 +47,55 @@ Sec-WebSocket-Protocol: ocpp1.6\r
 
 
 def check_charger_socket(data: bytes) -> None:
-    """Bytes on the chargers' port. `UPGRADE` at their beginning stands for a good handshake."""
+    """Bytes on the chargers' port. The word `UPGRADE` in them stands for a good handshake."""
     asyncio.run(_heard_and_alive(data.replace(b"UPGRADE", UPGRADE)))
 
 
 async def _heard_and_alive(data: bytes) -> None:
+    async with _serving() as server:
+        await _shout(server.port, data)
+
+
+def check_charger_answers(data: bytes) -> None:
+    """What a charger answers to our requests, a line each; `ID` in it stands for the number of the request."""
+    asyncio.run(_answered_and_alive(data.split(b"\n")[:30]))
+
+
+async def _answered_and_alive(answers: list[bytes]) -> None:
+    async with _serving() as server:
+        with suppress(websockets.ConnectionClosed, TimeoutError):
+            async with _connected(server.port) as socket:
+                await socket.send('[2,"boot","BootNotification",{"chargePointVendor":"A","chargePointModel":"B"}]')
+                server.apply(COMMAND, lambda _: None)
+                for answer in answers:
+                    number = await _next_request(socket)
+                    await socket.send(answer.replace(b"ID", number), text=True)
+
+
+async def _next_request(socket: websockets.ClientConnection) -> bytes:
+    """Its number, in JSON. After a pause without one there is none: what came before was no answer to it."""
+    async with asyncio.timeout(PAUSE_S):
+        while True:
+            kind, number, *_ = json.loads(await socket.recv())
+            if kind == 2:
+                return json.dumps(number).encode()
+
+
+@asynccontextmanager
+async def _serving() -> AsyncIterator[OcppServer]:
+    """A server that serves a good charger afterwards, and in which nothing failed."""
     failures: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
     with capture_logs() as logs:
-        async with asyncio.timeout(GENEROUS_S), _serving() as server:
-            await _shout(server.port, data)
+        async with asyncio.timeout(GENEROUS_S), _server() as server:
+            yield server
             await _good_charger(server.port)
     assert not failures
     assert not [one for one in logs if one["event"] == "charger-steering-failed"]
 
 
 @asynccontextmanager
-async def _serving() -> AsyncIterator[OcppServer]:
+async def _server() -> AsyncIterator[OcppServer]:
     endpoint = Endpoint(
         charger=ChargerId("left"), ocpp_id="CP-left", phases=3, volts=230.0, safe_a=6.0, password=None, family=None
     )
@@ -95,9 +133,14 @@ async def _shout(port: int, data: bytes) -> None:
         await writer.wait_closed()
 
 
+def _connected(port: int) -> websockets.connect:
+    return websockets.connect(
+        f"ws://127.0.0.1:{port}/ocpp/CP-left", subprotocols=[websockets.Subprotocol("ocpp1.6")], close_timeout=1
+    )
+
+
 async def _good_charger(port: int) -> None:
-    url = f"ws://127.0.0.1:{port}/ocpp/CP-left"
-    async with websockets.connect(url, subprotocols=[websockets.Subprotocol("ocpp1.6")]) as socket:
+    async with _connected(port) as socket:
         await socket.send('[2,"good","Heartbeat",{}]')
         while not str(await socket.recv()).startswith('[3,"good",{"currentTime"'):
             pass
@@ -237,6 +280,8 @@ def _currents(registers: dict[int, int]) -> tuple[float, ...] | None:
         return None
 
 
+KEYS = (b'"ChargeProfileMaxStackLevel"', b'"ChargingScheduleAllowedChargingRateUnit"', b'"NumberOfConnectors"')
+
 SOCKETS = (
     Target(
         "charger_socket",
@@ -244,6 +289,7 @@ SOCKETS = (
         (b"UPGRADE", b"\r\n", b"\x81\xfe\xff\xff", b"\x89\x80", *WORDS),
         share=0.5,
     ),
+    Target("charger_answers", check_charger_answers, (b"ID", b"\n", b"[3,ID,", b"[4,ID,", *WORDS, *KEYS), share=0.2),
     Target(
         "modbus_answers",
         check_modbus_answers,
