@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check format lint types arrows unit bench bench-acn campaign lock docs picture clean help
+.PHONY: demo test check format lint types arrows audit unit fuzz bench bench-acn campaign lock docs picture clean help
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -23,20 +23,23 @@ demo: $(READY) ## a simulated building with four chargers, live in the terminal;
 test: $(READY) ## all tests
 	@$(BIN)/python -m pytest
 
-check: format lint types arrows unit ## all that CI asks for
+check: format lint types arrows audit unit ## all that CI asks for
 
 format: $(READY)
-	@$(BIN)/ruff format --check src tests bench
+	@$(BIN)/ruff format --check src tests bench .ci
 
 lint: $(READY)
-	@$(BIN)/ruff check src tests bench
+	@$(BIN)/ruff check src tests bench .ci
 
 types: $(READY)
 	@$(BIN)/mypy
-	@$(BIN)/mypy tests bench
+	@$(BIN)/mypy tests bench .ci/audit.py
 
 arrows: $(READY)
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+
+audit: $(READY) ## known vulnerabilities and licences of the locked packages
+	@$(BIN)/python .ci/audit.py requirements-dev.lock requirements-bench.lock
 
 unit: $(READY)
 	@$(BIN)/python -m pytest
@@ -52,6 +55,9 @@ bench-acn: $(READY) ## the controller in ACN-Sim (some hours); make bench-acn EV
 EXAMPLES ?= 200
 campaign: $(READY) ## the properties on many more random sites (hours); make campaign EXAMPLES=1000 for more
 	@HYPOTHESIS_PROFILE=campaign AMPACITY_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/properties
+
+fuzz: $(READY) ## inputs that are nearly right, many of them; make fuzz EXAMPLES=20000 for more, TARGET=ocpp for some
+	@HYPOTHESIS_PROFILE=campaign AMPACITY_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/fuzz $(if $(TARGET),-k "$(TARGET)")
 
 docs: $(READY) ## write the pages that are made from the catalogue
 	@$(BIN)/python -m ampacity.devices.reference > docs/reference/meters.md

@@ -154,3 +154,10 @@ def test_a_charger_between_two_lines_draws_the_power_of_both() -> None:
     report = _report(("3600", "Power.Active.Import", "L1", "W"), ("3600", "Power.Active.Import", "L2", "W"), phases=1)
     assert report.currents is not None
     assert report.currents.values == pytest.approx((7200 / 230,))
+
+
+@pytest.mark.parametrize("phases", [1, 3])
+def test_powers_that_no_current_could_carry_place_no_current(phases: int) -> None:
+    megawatts = [("1000", "Power.Active.Import", line, "kW") for line in ("L1", "L2", "L3")]
+    report = _report(*megawatts, phases=phases)
+    assert (report.currents, report.current_a) == (None, None)

@@ -82,3 +82,10 @@ def test_any_bytes_as_payload_are_a_message_or_an_error(action: str, payload: by
     except msgspec.DecodeError:
         return
     assert isinstance(message, messages.In)
+
+
+@pytest.mark.parametrize(
+    ("value", "number"), [("7", 7), (7.0, 7), (2**53, 2**53), (1e300, None), (10**400, None), ("x", None), (True, None)]
+)
+def test_a_whole_number_is_one_that_can_be_counted(value: messages.Scalar, number: int | None) -> None:
+    assert messages.whole(value) == number

@@ -86,3 +86,10 @@ def test_a_session_is_told_to_end_at_most_once(steps: list[tuple[str, int]]) -> 
             if is_news and end.session:
                 ended.append(end.session)
     assert len(ended) == len(set(ended))
+
+
+def test_a_register_that_is_lower_at_the_end_tells_no_energy() -> None:
+    transactions = _transactions()
+    transactions.start("begin", 1000)
+    ended, _ = transactions.stop(101, 999, "Local", 5.0)
+    assert ended.energy_wh is None

@@ -6,7 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from ampacity.sim.scenario import Level, Pulse, ScenarioError, TraceMissing, built, load_scenario, stories
+from ampacity.sim.scenario import (
+    Expected,
+    Level,
+    Load,
+    Pulse,
+    Scenario,
+    ScenarioError,
+    TraceMissing,
+    built,
+    load_scenario,
+    stories,
+)
 from ampacity.sim.simulate import simulate
 
 FOLDER = Path(__file__).parent.parent / "scenarios"
@@ -93,3 +104,41 @@ def test_bounds_for_dead_times_that_are_not_there_are_a_mistake(tmp_path: Path) 
     path.write_text(STEP.replace("lag_s = [1, 4]", "lag_s = [1, 2, 4]"), encoding="utf-8")
     with pytest.raises(ScenarioError, match="2 bounds for 3 dead times"):
         load_scenario(path)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ("seconds = 3600", "seconds = 9999999999", "seconds: 9999999999 can't be"),
+        ("lag_s = [1, 4]", "lag_s = []", "lag_s: give 1 to 20 dead times"),
+        ("report_every_s = 10", "report_every_s = 0", "report_every_s: 0 can't be"),
+        ("every_s = 120", "every_s = 0", "every_s is below 1"),
+        ("amps = 30.0", "amps = nan", "a current is not a number"),
+        ("lines = 3", "lines = 4", "c1 has 3"),
+        ("lines = 3", "lines = 3\nenergy_wh = inf", "energy_wh inf can't be"),
+        ("lines = 3", "lines = 3\narrival_s = 9000", "departure_s is not after arrival_s"),
+        ('charger = "c2"', 'charger = "c1"', "c1 is taken by car1 when car2 arrives"),
+        ("base_a = [5.0, 5.0, 5.0]", 'trace = "../x.csv"', "in the folder of the traces"),
+    ],
+)
+def test_what_can_not_be_played_is_refused_with_its_place(
+    tmp_path: Path, before: str, after: str, expected: str
+) -> None:
+    path = tmp_path / "step.toml"
+    path.write_text(STEP.replace(before, after, 1), encoding="utf-8")
+    with pytest.raises(ScenarioError, match=re.escape(expected)):
+        stories(path, load_scenario(path))
+
+
+def test_a_scenario_of_more_than_a_megabyte_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "step.toml"
+    path.write_text(STEP + "#" * 1_000_000, encoding="utf-8")
+    with pytest.raises(ScenarioError, match="larger than 1 MB"):
+        load_scenario(path)
+
+
+@pytest.mark.parametrize("figure", ["circuits", "no_such_figure", "headroom_used"])
+def test_a_bound_on_a_figure_that_a_run_does_not_have_is_a_shortfall(figure: str) -> None:
+    scenario = Scenario(about="", site="", building=Load(), cars=(), expected=Expected(most={figure: 1.0}))
+    summary = {"circuits": {}, "headroom_used": None, "lag_s": 1}
+    assert scenario.shortfalls(summary) == [f"{figure} has no figure in this run"]

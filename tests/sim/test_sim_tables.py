@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ampacity.core.site import ChargerId
-from ampacity.sim.tables import MOST_SHOWN, Building, TableError, read_building, read_sessions
+from ampacity.sim.tables import MOST_MISTAKES, MOST_SHOWN, Building, TableError, read_building, read_sessions
 
 CHARGERS = {ChargerId("a"): 3, ChargerId("b"): 1}
 HEADING = "session_id,charger,arrival_s,departure_s,energy_wh,max_a,lines\n"
@@ -148,3 +148,18 @@ def test_any_bytes_are_a_table_or_a_clear_error(rows: list[list[str]], tail: byt
                 read_sessions(path, CHARGERS)
         except TableError as error:
             assert error.mistakes
+
+
+def test_a_small_gzip_file_of_an_endless_line_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_bytes(gzip.compress(b"0" * 20_000_000))
+    with pytest.raises(TableError, match="line 1 has more than 10000 characters"):
+        read_building(path, 1)
+
+
+def test_reading_ends_where_only_mistakes_follow(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_bytes(gzip.compress(b"time_s,l1_a\n" + b"x,x\n" * 5_000))
+    with pytest.raises(TableError) as caught:
+        read_building(path, 1)
+    assert str(caught.value).endswith(f"and {MOST_MISTAKES - MOST_SHOWN} more.")

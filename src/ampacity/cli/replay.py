@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.progress import Progress
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from ampacity.cli.out import FAILED, fail, print_json, stderr, stdout
 from ampacity.core.decide import decide
 from ampacity.core.errors import AmpacityError
 from ampacity.storage.database import StorageError, open_database
-from ampacity.storage.recording import recorded_runs, replay
+from ampacity.storage.errors import StorageDamaged
+from ampacity.storage.recording import Run, recorded_runs, replay
 
 SHOWN = 10
 
@@ -28,35 +31,9 @@ def replay_command(
     Exit code 0: all are the same. 1: some differ, or the database can't be read.
     """
     try:
-        if not database.is_file():
-            raise StorageError(f"{database} is no file.", remedy="Give the database that [storage] file names.")
-        engine = open_database(database)
+        results = _compared(database, run)
     except AmpacityError as error:
         fail(error, as_json=as_json)
-    results = []
-    for one in recorded_runs(engine):
-        if run is not None and one.id != run:
-            continue
-        same, differences = 0, []
-        with Progress(console=stderr, transient=True, disable=not stderr.is_terminal) as progress:
-            bar = progress.add_task(f"run {one.id}", total=one.passes)
-            for result in replay(engine, one.id, decide):
-                progress.advance(bar)
-                same += result.same
-                if not result.same:
-                    differences.append({"at_s": result.recorded.at_s, "what": result.difference})
-        results.append(
-            {
-                "run": one.id,
-                "started": datetime.fromtimestamp(one.started_s, UTC).isoformat(timespec="seconds"),
-                "version": one.version,
-                "passes": one.passes,
-                "lost": one.gaps,
-                "same": same,
-                "different": len(differences),
-                "first_differences": differences[:SHOWN],
-            }
-        )
     if as_json:
         print_json({"runs": results})
     else:
@@ -65,9 +42,47 @@ def replay_command(
                 f"run {entry['run']} of {entry['started']} ({entry['version']}): {entry['passes']} passes, "
                 f"{entry['same']} the same, {entry['different']} different, {entry['lost']} lost"
             )
-            for difference in entry["first_differences"]:  # type: ignore[attr-defined]
+            for difference in entry["first_differences"]:
                 stdout.print(f"  at {difference['at_s']:.3f} s: {difference['what']}")
     if not results or any(entry["different"] for entry in results):
         if not results:
             stderr.print("There is no such run in it.")
         raise typer.Exit(FAILED)
+
+
+def _compared(database: Path, run: int | None) -> list[dict[str, Any]]:
+    """What became of each run.
+
+    Raises:
+        StorageError: the database can't be read.
+    """
+    if not database.is_file():
+        raise StorageError(f"{database} is no file.", remedy="Give the database that [storage] file names.")
+    engine = open_database(database)
+    try:
+        return [_replayed(engine, one) for one in recorded_runs(engine) if run is None or one.id == run]
+    except SQLAlchemyError as error:
+        raise StorageDamaged(f"{database} can't be read ({getattr(error, 'orig', None) or error}).") from error
+    finally:
+        engine.dispose()
+
+
+def _replayed(engine: Engine, one: Run) -> dict[str, Any]:
+    same, differences = 0, []
+    with Progress(console=stderr, transient=True, disable=not stderr.is_terminal) as progress:
+        bar = progress.add_task(f"run {one.id}", total=one.passes)
+        for result in replay(engine, one.id, decide):
+            progress.advance(bar)
+            same += result.same
+            if not result.same:
+                differences.append({"at_s": result.recorded.at_s, "what": result.difference})
+    return {
+        "run": one.id,
+        "started": datetime.fromtimestamp(one.started_s, UTC).isoformat(timespec="seconds"),
+        "version": one.version,
+        "passes": one.passes,
+        "lost": one.gaps,
+        "same": same,
+        "different": len(differences),
+        "first_differences": differences[:SHOWN],
+    }

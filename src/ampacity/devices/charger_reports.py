@@ -108,6 +108,9 @@ def report_of(
         elif 0 <= number <= 100:
             soc_pct = number
     currents, current_a = _currents(phases, volts, amps, watts, voltage)
+    if max((*(currents or ()), current_a or 0.0), default=0.0) > LARGEST_A:
+        # Worked out of powers, each of which could be.
+        currents, current_a, unused = None, None, f"{POWER} for more than {LARGEST_A:g} A"
     power_w = _total(watts)
     energy_wh = _total(energy)
     if currents is None and current_a is None and power_w is None and energy_wh is None and soc_pct is None:

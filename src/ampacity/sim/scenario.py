@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,9 +16,15 @@ from ampacity.core.errors import AmpacityError
 from ampacity.core.phases import Line
 from ampacity.core.site import ChargerId, Site
 from ampacity.sim.simulate import Story
-from ampacity.sim.tables import Building, Session, read_building
+from ampacity.sim.tables import FLOOR_A, LATEST_S, MOST_A, Building, Session, read_building
 
 UNLIMITED_WH = 1e9
+LARGEST_FILE_BYTES = 1_000_000
+LONGEST_S = 31 * 86_400
+MOST_PARTS = 100
+"""Each is worked in second by second."""
+MOST_LAGS = 20
+LONGEST_LAG_S = 60
 
 
 class ScenarioError(AmpacityError):
@@ -104,6 +111,14 @@ class Scenario(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
 
     def shortfalls(self, summary: Mapping[str, Any]) -> list[str]:
         """In which figures a run is not as good as it must be; empty: in none."""
+        missing = [
+            f"{key} has no figure in this run"
+            for key in {**self.expected.most, **self.expected.least}
+            if not isinstance(summary.get(key), int | float)
+        ]
+        return missing or self._out_of_bounds(summary)
+
+    def _out_of_bounds(self, summary: Mapping[str, Any]) -> list[str]:
         out = []
         for key, bounds in self.expected.most.items():
             if not summary[key] <= (most := self._bound(bounds, summary)):
@@ -124,15 +139,57 @@ def load_scenario(path: Path) -> Scenario:
         ScenarioError: it is not TOML, or not a scenario.
     """
     try:
-        scenario = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Scenario)
-    except OSError as error:
-        raise ScenarioError(path, f"it can't be read ({error.strerror}).") from error
+        scenario = msgspec.convert(tomllib.loads(_text(path)), Scenario)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
         raise ScenarioError(path, f"{error}.") from error
+    except RecursionError as error:
+        raise ScenarioError(path, "it is nested too deeply.") from error
+    except (ValueError, OverflowError) as error:  # Python reads no decimal number of more than 4300 digits
+        raise ScenarioError(path, "it has a number of very many digits.") from error
+    _check(path, scenario)
+    return scenario
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(LARGEST_FILE_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ScenarioError(path, f"it can't be read ({reason}).") from error
+    if len(raw) > LARGEST_FILE_BYTES:
+        raise ScenarioError(path, "it is larger than 1 MB. Put a long trace into a CSV, and name it as building.trace.")
+    return raw.decode()
+
+
+def _check(path: Path, scenario: Scenario) -> None:
+    """What holds without knowing the site."""
+    load = scenario.building
+    parts: tuple[Level | Pulse, ...] = (*load.levels, *load.pulses)
+    amps = (*(load.base_a or ()), *(one.amps for one in parts))
+    wrong = None
+    if scenario.seconds is not None and not 1 <= scenario.seconds <= LONGEST_S:
+        wrong = f"seconds: {_short(scenario.seconds)} can't be. Give 1 to {LONGEST_S}, or a longer trace as a CSV."
+    elif not 1 <= len(scenario.lag_s) <= MOST_LAGS or not all(0 <= lag <= LONGEST_LAG_S for lag in scenario.lag_s):
+        wrong = f"lag_s: give 1 to {MOST_LAGS} dead times of 0 to {LONGEST_LAG_S} s."
+    elif not 1 <= scenario.report_every_s <= 3600:
+        wrong = f"report_every_s: {_short(scenario.report_every_s)} can't be. Give 1 to 3600."
+    elif len(parts) > MOST_PARTS:
+        wrong = f"building: {len(parts)} levels and pulses are too many. Give {MOST_PARTS} at the most, or a trace."
+    elif not all(math.isfinite(one) and abs(one) <= MOST_A for one in amps):
+        wrong = f"building: a current is not a number, or above {MOST_A} A. Give amperes."
+    elif not all(one.every_s >= 1 and one.from_s >= 0 for one in load.pulses):
+        wrong = "building.pulses: every_s is below 1, or from_s below 0. Correct it."
+    if wrong is not None:
+        raise ScenarioError(path, wrong)
     for key, bounds in (*scenario.expected.most.items(), *scenario.expected.least.items()):
         if isinstance(bounds, tuple) and len(bounds) != len(scenario.lag_s):
             raise ScenarioError(path, f"expected.{key}: {len(bounds)} bounds for {len(scenario.lag_s)} dead times.")
-    return scenario
+
+
+def _short(number: int) -> str:
+    """For people: Python writes no number of more than 4300 digits."""
+    return str(number) if abs(number) < 10**18 else "a number of very many digits"
 
 
 def stories(path: Path, scenario: Scenario, *, traces: Path | None = None, seed: int = 1) -> list[Story]:
@@ -147,6 +204,7 @@ def stories(path: Path, scenario: Scenario, *, traces: Path | None = None, seed:
     site = effective(parse(scenario.site, path))
     building = _building(path, scenario, site, traces)
     sessions = [_session(path, site, building, number, stay) for number, stay in enumerate(scenario.cars)]
+    _check_apart(path, sessions)
     return [
         Story(
             site=site,
@@ -161,28 +219,50 @@ def stories(path: Path, scenario: Scenario, *, traces: Path | None = None, seed:
 
 
 def _session(path: Path, site: Site, building: Building, number: int, stay: Stay) -> Session:
-    if stay.charger not in site.index_of_charger:
-        raise ScenarioError(path, f"cars: there is no charger {stay.charger!r} on the site.")
-    end_s = building.start_s + building.seconds
+    place = f"cars, number {number + 1}"
+    charger = next((one for one in site.chargers if one.id == stay.charger), None)
+    if charger is None:
+        raise ScenarioError(path, f"{place}: there is no charger {stay.charger[:60]!r} on the site.")
+    departure_s = building.seconds if stay.departure_s is None else stay.departure_s
+    if not -LATEST_S <= stay.arrival_s < departure_s <= LATEST_S:
+        raise ScenarioError(path, f"{place}: departure_s is not after arrival_s. Correct one.")
+    if not 1 <= stay.lines <= charger.phases:
+        raise ScenarioError(path, f"{place}: lines can't be so; {charger.id} has {charger.phases}.")
+    if not FLOOR_A <= stay.max_a <= MOST_A:
+        raise ScenarioError(path, f"{place}: max_a {stay.max_a:g} can't be. Give {FLOOR_A:g} A or more.")
+    if not 0 <= stay.energy_wh < math.inf:
+        raise ScenarioError(path, f"{place}: energy_wh {stay.energy_wh:g} can't be. Give what the car can take, in Wh.")
     return Session(
         id=f"car{number + 1}",
-        charger=ChargerId(stay.charger),
+        charger=charger.id,
         arrival_s=building.start_s + stay.arrival_s,
-        departure_s=end_s if stay.departure_s is None else building.start_s + stay.departure_s,
+        departure_s=building.start_s + departure_s,
         energy_wh=stay.energy_wh,
         max_a=stay.max_a,
         lines=stay.lines,
     )
 
 
+def _check_apart(path: Path, sessions: Sequence[Session]) -> None:
+    """One car after another at each charger."""
+    there: dict[ChargerId, Session] = {}
+    for one in sorted(sessions, key=lambda session: session.arrival_s):
+        before = there.setdefault(one.charger, one)
+        if before is not one and one.arrival_s < before.departure_s:
+            raise ScenarioError(path, f"cars: {one.charger} is taken by {before.id} when {one.id} arrives. Move one.")
+        there[one.charger] = one
+
+
 def _building(path: Path, scenario: Scenario, site: Site, traces: Path | None) -> Building:
     load, names = scenario.building, [line.name for line in site.supply.lines]
     if load.trace is not None:
+        if Path(load.trace).is_absolute() or ".." in Path(load.trace).parts or not load.trace.isprintable():
+            raise ScenarioError(path, "building.trace: give the name of a file in the folder of the traces.")
         if traces is None or not (traces / load.trace).is_file():
             raise TraceMissing(f"{path.name} needs {load.trace}, which is not part of the project.")
         return read_building(traces / load.trace, len(names))
-    if scenario.seconds is None or scenario.seconds < 1:
-        raise ScenarioError(path, "seconds is missing, or below 1.")
+    if scenario.seconds is None:
+        raise ScenarioError(path, "seconds is missing.")
     if load.base_a is None or len(load.base_a) != len(names):
         raise ScenarioError(path, f"building.base_a needs {len(names)} values, or building.trace the name of a file.")
     unknown = ({one.line for one in load.levels} | {one.line for one in load.pulses}) - set(names)

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from ampacity.core.errors import AmpacityError
 from ampacity.core.site import ChargerId
@@ -19,6 +20,13 @@ FLOOR_A = 6.0
 """IEC 61851-1: below, a car may not charge."""
 SESSION_COLUMNS = ("session_id", "charger", "arrival_s", "departure_s", "energy_wh", "max_a", "lines")
 LONGEST_S = 400 * 86_400
+LONGEST_LINE = 10_000
+"""Characters."""
+MOST_LINES = LONGEST_S
+MOST_CHARACTERS = 2_000_000_000
+MOST_SESSIONS = 1_000_000
+MOST_MISTAKES = 1000
+"""Reading ends there: what follows is more of the same."""
 LATEST_S = 2**33
 """Times are seconds of any clock that both tables share, a Unix time if you like."""
 
@@ -135,6 +143,9 @@ def read_sessions(path: Path, chargers: Mapping[ChargerId, int]) -> list[Session
             mistakes.append(f"line {number}, {wrong}")
             continue
         arrival, departure, energy, most, lines = numbers
+        if len(out) >= MOST_SESSIONS:
+            mistakes.append(f"line {number}: there are more than {MOST_SESSIONS} sessions. Cut the table.")
+            break
         ids.add(row[0])
         out.append(
             Session(
@@ -191,7 +202,7 @@ def _rows(path: Path, wanted: Sequence[str], mistakes: list[str]) -> Iterator[tu
     try:
         open_text = gzip.open if _is_gzip(path) else open
         with open_text(path, "rt", encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
+            reader = csv.reader(_lines(file))
             heading = [name.strip().lower() for name in next(reader, [])]
             missing = [name for name in wanted if name not in heading]
             if missing:
@@ -203,6 +214,8 @@ def _rows(path: Path, wanted: Sequence[str], mistakes: list[str]) -> Iterator[tu
                 return
             places = [heading.index(name) for name in wanted]
             for row in reader:
+                if len(mistakes) >= MOST_MISTAKES:
+                    return
                 if not row:
                     continue
                 if len(row) < len(heading):
@@ -213,8 +226,24 @@ def _rows(path: Path, wanted: Sequence[str], mistakes: list[str]) -> Iterator[tu
                 yield reader.line_num, [row[place].strip() for place in places]
     except FileNotFoundError:
         raise TableError(path, ["there is no such file. Check the path."]) from None
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error, _TooMuch) as error:
         mistakes.append(f"it can't be read to the end ({error}). Give a CSV file, plain or gzip.")
+
+
+class _TooMuch(ValueError):
+    """A file that is no table of anybody; small ones become so by gzip."""
+
+
+def _lines(file: TextIO) -> Iterator[str]:
+    """Line by line, none of which is longer than it may be."""
+    number = size = 0
+    while line := file.readline(LONGEST_LINE + 1):
+        number, size = number + 1, size + len(line)
+        if len(line) > LONGEST_LINE:
+            raise _TooMuch(f"line {number} has more than {LONGEST_LINE} characters")
+        if number > MOST_LINES or size > MOST_CHARACTERS:
+            raise _TooMuch(f"it has more than {MOST_LINES} lines or {MOST_CHARACTERS} characters")
+        yield line
 
 
 def _is_gzip(path: Path) -> bool:

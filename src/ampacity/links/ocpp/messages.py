@@ -9,6 +9,8 @@ import msgspec
 from ampacity.devices.charger_reports import ENERGY, SOC, Sampled
 
 Scalar = str | int | float | bool | None
+_LARGEST = 2**53
+"""So far every whole number has a float of its own."""
 _ELSEWHERE = ("EV", "Body", "Inlet")
 """Where values are not those of the socket."""
 
@@ -168,13 +170,14 @@ def text(value: Scalar) -> str:
 
 
 def whole(value: Scalar) -> int | None:
-    """A whole number in whichever form; None if it is none."""
+    """A whole number in whichever form; None if it is none, or larger than any that is counted."""
     if isinstance(value, bool) or value is None:
         return None
     try:
-        return int(float(value))
+        number = int(float(value))
     except (ValueError, OverflowError):
         return None
+    return number if abs(number) <= _LARGEST else None
 
 
 def sampled(entries: list[MeterValue]) -> list[Sampled]:

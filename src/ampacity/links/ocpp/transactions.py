@@ -62,7 +62,7 @@ class Transactions:
             charger=self._charger,
             at_s=at_s,
             session=str(number) if number is not None else "",
-            energy_wh=meter_wh - begin_wh if meter_wh is not None and begin_wh is not None else None,
+            energy_wh=_energy_wh(begin_wh, meter_wh),
             reason=reason,
         )
         if number is not None:
@@ -70,3 +70,10 @@ class Transactions:
         if is_current:
             self.current = self._begin = self._begin_wh = None
         return ended, is_current
+
+
+def _energy_wh(begin_wh: int | None, end_wh: int | None) -> int | None:
+    """None: it can't be told. A register that is lower at the end was reset, or is wrong."""
+    if begin_wh is None or end_wh is None or end_wh < begin_wh:
+        return None
+    return end_wh - begin_wh
