@@ -257,7 +257,7 @@ def _meter(fault: Fault, story: Story, begin_s: float, end_s: float) -> Moments:
     if fault is Fault.TURNED:
         # Somebody puts it right, and for that it is without power.
         moments.append((end_s, partial(story.house.spoil, sensor, Fault.SILENT)))
-        end_s += 40.0
+        end_s += 120.0
     return [*moments, (end_s, partial(story.house.spoil, sensor, Fault.NONE))]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from tests.properties.house import Car, ChargerKind, Fault, Fittings, House, MeterKind, Shows
@@ -71,17 +72,31 @@ def test_a_turned_meter_that_was_put_right_while_it_was_silent_is_believed_again
     assert setpoints(one)[0] == 32.0
 
 
-def test_a_turned_meter_that_was_put_right_without_a_pause_is_tried_again_after_an_hour() -> None:
+def test_a_turned_meter_that_was_put_right_without_a_pause_is_tried_again_later() -> None:
     one = house()
     one.spoil(one.sensors[0], Fault.TURNED)
     one.plug_in(0, car())
     one.run(150)
     one.spoil(one.sensors[0], Fault.NONE)
-    one.run(600)
+    one.run(AGAIN_S - 150)
     assert blind(one) is Blindness.TURNED
-    one.run(AGAIN_S)
+    one.run(300)
     assert blind(one) is None
     assert setpoints(one)[0] == 32.0
+
+
+def test_a_meter_that_stays_turned_is_tried_more_and_more_rarely() -> None:
+    one = house()
+    one.spoil(one.sensors[0], Fault.TURNED)
+    one.plug_in(0, car())
+    drawn_s = []
+    for second in range(5 * 3600):
+        one.run(1)
+        if one.amps(one.posts[0]) > 0:
+            drawn_s.append(second)
+    tries = 1 + sum(b - a > 60 for a, b in pairwise(drawn_s))
+    assert 4 <= tries <= 8
+    assert len(drawn_s) < 40 * tries
 
 
 def test_a_building_with_its_own_generation_is_not_taken_for_a_turned_meter() -> None:
@@ -136,6 +151,20 @@ def test_a_circuit_of_chargers_alone_is_believed_again_though_nothing_flows_ther
     one.run(150)
     assert blind(one) is None
     assert setpoints(one)[0] == 32.0
+
+
+def test_a_meter_that_shows_nothing_while_cars_draw_is_tried_again_more_and_more_rarely() -> None:
+    one = house()
+    one.spoil(one.sensors[0], Fault.EMPTY)
+    one.plug_in(0, car())
+    drawn_s = []
+    for second in range(5 * 3600):
+        one.run(1)
+        if one.amps(one.posts[0]) > 0:
+            drawn_s.append(second)
+    tries = 1 + sum(b - a > 60 for a, b in pairwise(drawn_s))
+    assert 4 <= tries <= 10
+    assert len(drawn_s) < 40 * tries
 
 
 def test_a_steady_meter_of_ten_second_telegrams_is_silent_after_thirty() -> None:

@@ -118,7 +118,8 @@ memories = st.builds(
             CircuitMemory,
             at_s=maybe,
             good=whole,
-            frozen=st.booleans(),
+            frozen_s=maybe,
+            turns=whole,
             against=st.lists(whole, max_size=3).map(tuple),
             places=st.lists(
                 st.builds(

@@ -53,7 +53,7 @@ def sampled(
     memory = renewed(memory, reading)
     least_a = max(map(math.hypot, cars.low_re, cars.low_im), default=0.0)
     if not credible(circuit, reading, memory, least_a):
-        return memory._replace(absurd=True, good=0)
+        return memory._replace(absurd=True, good=0, marks=())
     at_s = reading.at_s
     gap_s = 0.0 if memory.at_s is None else at_s - memory.at_s
     same = bool(memory.places) and all(
@@ -61,8 +61,10 @@ def sampled(
     )
     changed_s = memory.changed_s if same else at_s
     period_s = _period_s(memory, gap_s)
-    stuck, moved_s = frozen(memory, at_s, period_s, same=same, moved_a=cars.moved_a)
-    marks, scores, turned_s = against(memory, at_s, _marks(reading, supply, line_v, cars), silent_s)
+    memory = frozen(
+        memory._replace(stills_a=cars.stills_a if same else ()), reading, period_s, same=same, moved_a=cars.moved_a
+    )
+    memory = against(memory, at_s, _marks(reading, supply, line_v, cars), silent_s)
     window_s = max(waits_s(memory, scarce=False))
     places = tuple(
         _place(circuit, supply, line_v, reading, memory, cars, line, gap_s, window_s)
@@ -71,15 +73,9 @@ def sampled(
     return memory._replace(
         at_s=at_s,
         period_s=period_s,
-        good=0 if stuck or turned_s is not None else min(memory.good + 1, 1000),
+        good=0 if memory.frozen_s is not None or memory.turned_s is not None else min(memory.good + 1, 1000),
         absurd=False,
         changed_s=changed_s,
-        stills_a=cars.stills_a if same else (),
-        moved_s=moved_s,
-        frozen=stuck,
-        marks=marks,
-        against=scores,
-        turned_s=turned_s,
         exchanged=memory.exchanged and memory.good + 1 < GOOD_SAMPLES,
         places=places,
     )

@@ -146,13 +146,16 @@ class CircuitMemory(NamedTuple):
     """While they don't: the first draw that each charger below reported since; None: it has not reported yet."""
     moved_s: float | None = None
     """Since when the cars below have moved away from that, in sum."""
-    frozen: bool = False
+    frozen_s: float | None = None
+    """Since when it is held frozen."""
     marks: tuple[SignMark | None, ...] = ()
     """By line, the last such moment; None: there was none."""
     against: tuple[int, ...] = ()
     """By line: evidence that the meter's sign is wrong."""
     turned_s: float | None = None
     """Since when it is held wrong."""
+    turns: int = 0
+    """How often one of both was found, with nothing for the meter in between."""
     serial: str | None = None
     """The meter's own number, as far as it tells."""
     exchanged: bool = False

@@ -51,8 +51,9 @@ load that steps by twice what the cars do, against them. Then the cut that follo
 MARK_S = 60.0
 """The building itself changes too much in a longer time."""
 
-AGAIN_S = 3600.0
-"""So long after its sign was found wrong a meter is tried again, one piece of evidence short of that."""
+AGAIN_S, AGAIN_MOST_S = 300.0, 3600.0
+"""So long after its sign was found wrong, or after it showed nothing while cars drew, a meter is tried again; each time
+twice as long."""
 
 
 def deadline_s(meter: Meter, memory: CircuitMemory) -> float:
@@ -75,7 +76,7 @@ def blindness(meter: Meter, memory: CircuitMemory, now_s: float, start_s: float)
         return Blindness.NEVER_SEEN if now_s - start_s > deadline_s(meter, memory) else None
     if now_s - memory.at_s > deadline_s(meter, memory):
         return Blindness.ABSURD if memory.absurd else Blindness.SILENT
-    if memory.frozen:
+    if memory.frozen_s is not None:
         return Blindness.FROZEN
     if memory.turned_s is not None:
         return Blindness.TURNED
@@ -112,41 +113,51 @@ def renewed(memory: CircuitMemory, reading: MeterReading) -> CircuitMemory:
 
 
 def frozen(
-    memory: CircuitMemory, at_s: float, period_s: float | None, *, same: bool, moved_a: float
-) -> tuple[bool, float | None]:
-    """Whether not a digit changes although the cars have moved; and since when they have."""
-    moved_s = None
-    if same and abs(moved_a) > MOVED_A:
+    memory: CircuitMemory, reading: MeterReading, period_s: float | None, *, same: bool, moved_a: float
+) -> CircuitMemory:
+    """The memory with whether not a digit changes although the cars have moved, and since when they have."""
+    at_s, moved_s = reading.at_s, None
+    if not same:
+        return memory._replace(frozen_s=None, moved_s=None)
+    if memory.frozen_s is not None:
+        # On a circuit of chargers alone nothing changes any more once all are paused: it is tried again.
+        idle = not any(reading.currents) and at_s - memory.frozen_s > _again_s(memory)
+        return memory._replace(frozen_s=None, moved_s=None, stills_a=()) if idle else memory
+    if abs(moved_a) > MOVED_A:
         moved_s = at_s if memory.moved_s is None else memory.moved_s
     # A report may be ahead of the meter, but not for so long.
-    late = moved_s is not None and at_s > moved_s + 2 * (period_s or 1.0) + 1.0
-    return same and (memory.frozen or late), moved_s
+    if moved_s is None or at_s <= moved_s + 2 * (period_s or 1.0) + 1.0:
+        return memory._replace(moved_s=moved_s)
+    return memory._replace(moved_s=moved_s, frozen_s=at_s, turns=min(memory.turns + 1, 9))
 
 
-def against(
-    memory: CircuitMemory, at_s: float, marks: tuple[SignMark | None, ...], silent_s: float
-) -> tuple[tuple[SignMark | None, ...], tuple[int, ...], float | None]:
-    """By line, the moment to go on from and the evidence against the sign; and since when a sign is held wrong.
+def _again_s(memory: CircuitMemory) -> float:
+    return float(min(AGAIN_S * 2 ** max(0, memory.turns - 1), AGAIN_MOST_S))
+
+
+def against(memory: CircuitMemory, at_s: float, marks: tuple[SignMark | None, ...], silent_s: float) -> CircuitMemory:
+    """The memory with the moments to go on from, the evidence against the sign, and since when it is held wrong.
 
     `marks`: one a line, now; None where the cars are not known for sure. A meter that was silent for longer than
     `silent_s` may have been put right meanwhile: it is believed anew.
     """
     none = (0,) * len(marks)
-    scores, turned_s = memory.against or none, memory.turned_s
+    scores, turned_s, turns = memory.against or none, memory.turned_s, memory.turns
     if memory.at_s is not None and at_s - memory.at_s > silent_s:
-        scores, turned_s = none, None
-    elif turned_s is not None and at_s - turned_s > AGAIN_S:
+        scores, turned_s, turns = none, None, 0
+    elif turned_s is not None and at_s - turned_s > _again_s(memory):
         scores, turned_s = tuple(min(score, TURNED - 1) for score in scores), None
     kept, after = [], []
     for before, now, score in zip(memory.marks or (None,) * len(marks), marks, scores, strict=True):
         mark, told = _told(before, now)
         kept.append(mark)
         after.append(0 if told < 0 else min(TURNED, score + told))
+        turns = 0 if told < 0 else turns
     if max(after) < TURNED:
         turned_s = None
     elif turned_s is None:
-        turned_s = at_s
-    return tuple(kept), tuple(after), turned_s
+        turned_s, turns = at_s, min(turns + 1, 9)
+    return memory._replace(marks=tuple(kept), against=tuple(after), turned_s=turned_s, turns=turns)
 
 
 def _told(before: SignMark | None, now: SignMark | None) -> tuple[SignMark | None, int]:
