@@ -348,3 +348,10 @@ def test_any_bytes_are_a_list_of_mistakes(raw: bytes) -> None:
         file.write_bytes(raw)
         with pytest.raises(SiteFileError):
             load(file)
+
+
+def test_a_line_that_is_no_line_of_a_site_toml_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "site.toml"
+    path.write_text(f"[site]\n{'a.' * 30_000}a = 1\n", encoding="utf-8")
+    with pytest.raises(SiteFileError, match="line 2: this line has more than 10000 characters"):
+        load(path)

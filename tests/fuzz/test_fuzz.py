@@ -15,7 +15,7 @@ from tests.fuzz.sockets import SOCKETS
 from tests.fuzz.target import Target
 
 TARGETS = (*FRAMES, *FILES, *SOCKETS)
-EXAMPLES = int(os.environ.get("AMPACITY_EXAMPLES", "100"))
+EXAMPLES = int(os.environ.get("AMPACITY_EXAMPLES", "150"))
 
 
 def test_every_folder_of_the_corpus_has_its_target(request: pytest.FixtureRequest) -> None:

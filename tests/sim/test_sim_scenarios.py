@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -140,5 +141,5 @@ def test_a_scenario_of_more_than_a_megabyte_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("figure", ["circuits", "no_such_figure", "headroom_used"])
 def test_a_bound_on_a_figure_that_a_run_does_not_have_is_a_shortfall(figure: str) -> None:
     scenario = Scenario(about="", site="", building=Load(), cars=(), expected=Expected(most={figure: 1.0}))
-    summary = {"circuits": {}, "headroom_used": None, "lag_s": 1}
+    summary: dict[str, Any] = {"circuits": {}, "headroom_used": None, "lag_s": 1}
     assert scenario.shortfalls(summary) == [f"{figure} has no figure in this run"]

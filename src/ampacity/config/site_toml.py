@@ -35,6 +35,8 @@ CONTINUOUS_FACTOR = {"europe": 1.0, "north-america": 0.8}
 unless it is listed for 100 %."""
 
 LARGEST_FILE_BYTES = 1_000_000
+LONGEST_LINE = 10_000
+"""Characters. A key of very many parts would keep the parser busy for hours."""
 _TABLES = ("site", "circuits", "meters", "chargers", "ocpp", "storage", "log")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,47}")
 _HOST = re.compile(r"[A-Za-z0-9._-]+|\[?[0-9A-Fa-f:.]+(%[A-Za-z0-9._-]+)?\]?")
@@ -77,6 +79,10 @@ def read_text(path: Path) -> str:
 
 def parse(text: str, path: Path) -> Installation:
     """As `load`, of a text that stands, or is to stand, at `path`."""
+    for number, one in enumerate(text.split("\n"), start=1):
+        if len(one) > LONGEST_LINE:
+            what = f"this line has more than {LONGEST_LINE} characters."
+            raise _failed(path, what, "Break it up, or check the path.", number)
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from ampacity.config.site_toml import parse
+from ampacity.config.site_toml import LARGEST_FILE_BYTES, LONGEST_LINE, parse
 from ampacity.config.steered import effective
 from ampacity.core.errors import AmpacityError
 from ampacity.core.phases import Line
@@ -19,7 +19,6 @@ from ampacity.sim.simulate import Story
 from ampacity.sim.tables import FLOOR_A, LATEST_S, MOST_A, Building, Session, read_building
 
 UNLIMITED_WH = 1e9
-LARGEST_FILE_BYTES = 1_000_000
 LONGEST_S = 31 * 86_400
 MOST_PARTS = 100
 """Each is worked in second by second."""
@@ -159,7 +158,11 @@ def _text(path: Path) -> str:
         raise ScenarioError(path, f"it can't be read ({reason}).") from error
     if len(raw) > LARGEST_FILE_BYTES:
         raise ScenarioError(path, "it is larger than 1 MB. Put a long trace into a CSV, and name it as building.trace.")
-    return raw.decode()
+    text = raw.decode()
+    for number, line in enumerate(text.split("\n"), start=1):
+        if len(line) > LONGEST_LINE:
+            raise ScenarioError(path, f"line {number} has more than {LONGEST_LINE} characters. Break it up.")
+    return text
 
 
 def _check(path: Path, scenario: Scenario) -> None:
