@@ -84,7 +84,9 @@ def comes(
     port = server.port if tls is None else server.tls_port or server.port
     url = f"ws://127.0.0.1:{port}/{name}" if tls is None else f"wss://localhost:{port}/{name}"
     more: dict[str, Any] = {"local_addr": (host, 0)} if tls is None else {"ssl": tls}
-    return websockets.connect(url, subprotocols=OCPP16, additional_headers=headers, **more, **options)
+    return websockets.connect(
+        url, subprotocols=OCPP16, additional_headers=headers, **{"close_timeout": 0.5, **more, **options}
+    )
 
 
 async def refusal(server: OcppServer, name: str = "CP", **options: Any) -> int:

@@ -111,6 +111,11 @@ class OcppServer:
         """Those connected now."""
         return {charger: station for charger, (station, _) in self._stations.items()}
 
+    @property
+    def opening(self) -> int:
+        """Connections that have not been found to be a charger yet."""
+        return len(self._doorway)
+
     async def run(self, put: Callable[[Observation], None]) -> None:
         """Serves until cancelled.
 
