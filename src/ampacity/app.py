@@ -78,9 +78,9 @@ class App:
         site = effective(installation)
         self._journal: Journal = self._open_journal(site) if storage else NoJournal()
         ocpp = installation.ocpp
-        tls = None
+        tls = None  # loaded once, here: a certificate that can't be used is told before anything runs
         if ocpp.tls_certificate is not None and ocpp.tls_key is not None:
-            tls = tls_context(ocpp.tls_certificate, ocpp.tls_key)
+            tls = tls_context(ocpp.tls_certificate, ocpp.tls_key, ocpp.tls_client_ca)
         families = charger_families()
         self.server = OcppServer(
             [
@@ -91,7 +91,9 @@ class App:
             listen=ocpp.listen,
             port=ocpp.port if port is None else port,
             tls=tls,
+            tls_port=ocpp.tls_port,
             adopt=self._adopt if ocpp.adopt_into is not None else None,
+            adopt_profile=ocpp.security_profile,
             session_ended=self._session_ended,
             now_s=self._clock.now_s,
             wall=_wall,
@@ -284,5 +286,8 @@ def _endpoint(
         volts=volts,
         safe_a=charger.safe_a,
         password=connection.password,
+        password_hash=connection.password_hash,
+        security_profile=connection.security_profile,
+        certificate_cn=connection.certificate_cn,
         family=family_named(families, connection.family, f"chargers.{charger.id}.family"),
     )

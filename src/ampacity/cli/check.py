@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.tree import Tree
 
-from ampacity.cli.out import FAILED, fail, print_json, say_error, say_warning, stdout
+from ampacity.cli.out import FAILED, fail, host_warnings, print_json, say_error, say_warning, stdout
 from ampacity.config.installation import Installation
 from ampacity.config.site_toml import load
 from ampacity.config.steered import effective
@@ -42,7 +42,7 @@ def check(
         _explain(installation, steered)
         stdout.print(_proof_table(lines))
         _say_shortfalls(lines)
-        for warning in installation.warnings:
+        for warning in (*installation.warnings, *host_warnings()):
             say_warning(warning)
     if any(line.fails for line in lines):
         raise typer.Exit(FAILED)
@@ -55,9 +55,11 @@ def _explain(installation: Installation, site: Site) -> None:
     _grow(tree, main, site, installation)
     stdout.print(tree)
     ocpp = installation.ocpp
-    kind = "wss" if ocpp.tls_certificate is not None else "ws"
+    kind = "wss" if ocpp.tls_certificate is not None and ocpp.tls_port is None else "ws"
     host = "<this machine>" if ocpp.listen in ("0.0.0.0", "::") else ocpp.listen
     _say(f"Chargers connect to {kind}://{host}:{ocpp.port}/<identity> (OCPP 1.6J).")
+    if ocpp.tls_port is not None:
+        _say(f"Those that can use TLS connect to wss://{host}:{ocpp.tls_port}/<identity>.")
     if ocpp.adopt_into is None:
         _say("Chargers that are not in the file are refused.")
     else:
@@ -197,7 +199,7 @@ def _document(installation: Installation, site: Site, lines: tuple[ProofLine, ..
         ],
         "fits": _fits(lines),
         "proof": [_proof_document(line) for line in lines],
-        "warnings": list(installation.warnings),
+        "warnings": [*installation.warnings, *host_warnings()],
     }
 
 

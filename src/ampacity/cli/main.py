@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ampacity import __version__
+from ampacity.cli.charger import charger
 from ampacity.cli.check import check
 from ampacity.cli.demo import demo
 from ampacity.cli.devices import devices
@@ -40,6 +41,7 @@ app = typer.Typer(
 )
 app.command()(init)
 app.command()(check)
+app.add_typer(charger)
 app.command("run")(run_command)
 app.command()(demo)
 app.command()(simulate)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import Any, NoReturn
 
@@ -56,6 +57,13 @@ def say_error(words: str, *, code: str = "") -> None:
     """One line for people; `code` is what log and JSON call it."""
     mark = f" [dim]({code})[/]" if code else ""
     stderr.print(f"[bold red]error[/] {escape(words)}{mark}", soft_wrap=True)
+
+
+def host_warnings() -> list[str]:
+    """What is worth a look about the process itself."""
+    if os.geteuid() != 0:
+        return []
+    return ["it runs as root: a fault in it would be the whole machine's. Give it a user of its own."]
 
 
 def say_warning(words: str) -> None:

@@ -13,7 +13,7 @@ import structlog
 import typer
 
 from ampacity.app import run_site
-from ampacity.cli.out import fail
+from ampacity.cli.out import fail, host_warnings
 from ampacity.cli.printer import printer
 from ampacity.cli.status import status_line
 from ampacity.config.site_toml import load
@@ -54,6 +54,8 @@ def run(
     log = structlog.get_logger("ampacity")
     for warning in installation.warnings:
         log.warning("site-file", what=warning)
+    for warning in host_warnings():
+        log.warning("host", what=warning)
     for line in proof(steered):
         if shortfall := line.shortfall():
             log.error("safe-current", circuit=line.circuit, line=line.line.name, what=shortfall[0], remedy=shortfall[1])

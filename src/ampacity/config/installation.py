@@ -41,7 +41,13 @@ class ChargerConnection:
     family: str
     """Catalogue id of its family, or "auto"."""
     password: str | None
-    """Basic auth; None: none is asked for."""
+    """Basic auth; None: none is asked for, unless `password_hash` is set."""
+    password_hash: str | None
+    """argon2id, instead of `password`."""
+    security_profile: int
+    """The least it must come with: 0 nothing, 1 a password, 2 TLS and a password, 3 TLS and a certificate."""
+    certificate_cn: str | None
+    """The name in its certificate; None: `ocpp_id`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +56,14 @@ class OcppSettings:
 
     listen: str
     port: int
+    tls_port: int | None
+    """For TLS, beside the plain `port`; None: there is one port, with TLS if there is a certificate."""
     tls_certificate: Path | None
     tls_key: Path | None
+    tls_client_ca: Path | None
+    """The authority that signs the chargers' certificates."""
+    security_profile: int
+    """The least that every charger must come with which has no profile of its own."""
     adopt_into: CircuitId | None
     """The circuit on which chargers that are not in the file are taken in; None: they are refused."""
 

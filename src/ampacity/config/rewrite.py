@@ -73,6 +73,23 @@ def set_value(path: Path, place: str, value: Value | None) -> Installation:
     return _change(path, change, place)
 
 
+def with_password_hash(path: Path, charger: ChargerId, password_hash: str) -> Installation:
+    """In place of whatever password the charger had. Keeps the file's comments.
+
+    Raises:
+        SiteFileError: the file is not right, or would not be: it stays as it was.
+        OSError: it can't be written.
+    """
+
+    def change(document: _Tables) -> None:
+        table = document["chargers"][charger]
+        for key in ("password", "password_file"):
+            table.pop(key, None)
+        table["password_hash"] = password_hash
+
+    return _change(path, change, f"chargers.{charger}.password_hash")
+
+
 def write(path: Path, text: str) -> Installation:
     """Puts a text in the file's place if it is right: atomically, permissions kept. Creates the file if there is none.
 

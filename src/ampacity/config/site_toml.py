@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-import stat
 import tomllib
 from collections.abc import Mapping
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,15 @@ from ampacity.config.installation import (
     StorageSettings,
 )
 from ampacity.config.mistakes import Mistake, SiteFileError, line_of, lines_of_keys
+from ampacity.config.security import (
+    certificate_cn_of,
+    check_doors,
+    door_warnings,
+    is_open,
+    open_key_warning,
+    password_hash_of,
+    profile_of,
+)
 from ampacity.config.table import Table, hint, shown
 from ampacity.core.errors import SiteError
 from ampacity.core.phases import Line, PhaseAmps, Supply
@@ -42,7 +51,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,47}")
 _HOST = re.compile(r"[A-Za-z0-9._-]+|\[?[0-9A-Fa-f:.]+(%[A-Za-z0-9._-]+)?\]?")
 _HOST_AND_PORT = re.compile(r"(?:[a-z]+://)?([A-Za-z0-9._-]+)(?::(\d+))?/?")
 _LARGEST_PASSWORD_BYTES = 1000
-_THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
+_PASSWORDS = ("password", "password_file", "password_hash")
 
 
 def load(path: Path) -> Installation:
@@ -132,8 +141,8 @@ class _Reader:
         circuits = [self._circuit(t, supply, region) for t in self._tables("circuits", needed=True)]
         meters = [self._meter(t) for t in self._tables("meters", needed=True)]
         root = next((c.id for c in circuits if c.parent is None), CircuitId("main"))
-        chargers = [self._charger(t, supply, root) for t in self._tables("chargers", needed=False)]
         ocpp = self._ocpp(circuits)
+        chargers = [self._charger(t, supply, root, ocpp) for t in self._tables("chargers", needed=False)]
         storage, log = self._storage(), self._log()
         self._check_twice(meters, chargers)
         site = None
@@ -243,7 +252,9 @@ class _Reader:
         table.done()
         return meter, connection
 
-    def _charger(self, table: Table, supply: Supply, root: CircuitId) -> tuple[Charger, ChargerConnection]:
+    def _charger(
+        self, table: Table, supply: Supply, root: CircuitId, ocpp: OcppSettings
+    ) -> tuple[Charger, ChargerConnection]:
         name = ChargerId(_last(table))
         wiring = self._wiring(table, supply)
         lines = len(supply.lines)
@@ -263,11 +274,17 @@ class _Reader:
             min_interval_s=table.number("min_interval_s", 5.0, 0, 3600, "s"),
             guarded=table.switch("guarded", True),
         )
+        password, password_hash = self._password(table), password_hash_of(table)
+        has_password = any(key in table for key in _PASSWORDS)
+        profile = profile_of(table, ocpp, has_password=has_password)
         connection = ChargerConnection(
             charger=name,
             ocpp_id=table.text("ocpp_id", name),
             family=table.text("family", "auto", choices=["auto", *self.charger_families]),
-            password=self._password(table),
+            password=password,
+            password_hash=password_hash,
+            security_profile=profile,
+            certificate_cn=certificate_cn_of(table, profile),
         )
         table.done()
         return charger, connection
@@ -304,12 +321,13 @@ class _Reader:
 
     def _password(self, table: Table) -> str | None:
         password, file = table.optional_text("password"), table.optional_text("password_file")
-        if password is not None and file is not None:
-            table.wrong("password_file", "password is given as well.", "Keep one of the two.")
+        for first, second in combinations(_PASSWORDS, 2):
+            if first in table and second in table:
+                table.wrong(second, f"{first} is given as well.", "Keep one of the two.")
         if file is None:
-            if password is not None and _is_open(self.path):
+            if password is not None and is_open(self.path):
                 self.warnings.append(
-                    f"{self.path.name}, {table.place}.password: everybody on this machine can read it. "
+                    f"{self.path.name}, {table.place}.password: others than its owner can read it. "
                     f"Run: chmod 600 {self.path.name}, or use password_file."
                 )
             return password
@@ -332,14 +350,14 @@ class _Reader:
         if not password or not password.isprintable():
             what = "is empty" if not password else "has more than one line of plain text"
             table.wrong("password_file", f"{shown(file)} {what}.", "Put the password into it, and nothing else.")
-        if _is_open(place):
-            self.warnings.append(f"{file}: everybody on this machine can read it. Run: chmod 600 {file}")
+        if is_open(place):
+            self.warnings.append(f"{file}: others than its owner can read it. Run: chmod 600 {file}")
         return password
 
     def _ocpp(self, circuits: list[Circuit]) -> OcppSettings:
         table = self._table("ocpp")
         files: dict[str, Path | None] = {}
-        for key in ("tls_certificate", "tls_key"):
+        for key in ("tls_certificate", "tls_key", "tls_client_ca"):
             name = table.optional_text(key)
             files[key] = self.path.parent / name if name else None
             if name and not (self.path.parent / name).is_file():
@@ -356,10 +374,15 @@ class _Reader:
         settings = OcppSettings(
             listen=table.text("listen", "0.0.0.0"),
             port=table.whole("port", 8887, 0, 65535),
+            tls_port=table.whole("tls_port", 0, 0, 65535) if "tls_port" in table else None,
             tls_certificate=files["tls_certificate"],
             tls_key=files["tls_key"],
+            tls_client_ca=files["tls_client_ca"],
+            security_profile=table.whole("security_profile", 0, 0, 3),
             adopt_into=None if adopt is None else CircuitId(adopt),
         )
+        check_doors(table, settings)
+        self.warnings += open_key_warning(settings.tls_key)
         table.done()
         return settings
 
@@ -432,17 +455,7 @@ def _warnings(site: Site, region: str, connections: tuple[ChargerConnection, ...
             )
     for charger in site.chargers:
         warnings += _charger_warnings(charger, site)
-    bare = [c.charger for c in connections if c.password is None]
-    if ocpp.listen not in _THIS_MACHINE and bare:
-        warnings.append(
-            f"chargers {', '.join(bare)}: no password, so anything on the network can pose as one. "
-            "Set one where the charger can (OCPP security profile 1), or keep the network apart."
-        )
-    if ocpp.listen not in _THIS_MACHINE and len(bare) < len(connections) and ocpp.tls_certificate is None:
-        warnings.append(
-            "ocpp: passwords cross the network in the clear. Set tls_certificate and tls_key where the chargers can, "
-            "or keep the network apart."
-        )
+    warnings += door_warnings(connections, ocpp)
     return warnings
 
 
@@ -484,11 +497,3 @@ def _host_remedy(given: str) -> str:
     if parts := _HOST_AND_PORT.fullmatch(given):
         return f'Write host = "{parts[1]}"{f" and port = {parts[2]}" if parts[2] else ""}.'
     return 'Give only the name or address, as host = "10.0.0.7"; the port has a key of its own.'
-
-
-def _is_open(path: Path) -> bool:
-    """Whether everybody on the machine may read the file."""
-    try:
-        return bool(path.stat().st_mode & stat.S_IROTH)
-    except OSError:
-        return False

@@ -115,7 +115,8 @@ period_s = 1.0
 _CHARGERS = """\
 # One table a charger. `lines`: the supply's lines in the charger's own order (its L1 first), or "unknown".
 # `safe_a`: what it falls back to by itself when the controller is gone; 0 pauses it.
-# More keys: min_a, step_a, rank (1 comes first), weight, password, password_file, family, lease_s, min_interval_s.
+# More keys: min_a, step_a, rank (1 comes first), weight, security_profile, family, lease_s, min_interval_s.
+# Give each a password where it can take one: ampacity charger password site.toml CHARGER
 """
 _CHARGER = """\
 [chargers.{name}]
@@ -130,8 +131,12 @@ _REST = """\
 # Chargers connect to ws://<this machine>:<port>/<ocpp_id>
 listen = "0.0.0.0"
 port = 8887
+# With a certificate the port takes wss:// only; with a tls_port both are open at once.
 # tls_certificate = "cert.pem"
 # tls_key = "key.pem"
+# tls_port = 8888
+# The authority that signs the chargers' own certificates, for security_profile = 3:
+# tls_client_ca = "ca.pem"
 # Take in chargers that are not in this file, on this circuit:
 # adopt_into = "main"
 

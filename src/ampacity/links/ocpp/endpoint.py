@@ -21,3 +21,9 @@ class Endpoint:
     password: str | None
     family: ChargerFamily | None
     """None: recognised by its BootNotification."""
+    password_hash: str | None = None
+    """argon2id; set at the most one of this and `password`."""
+    security_profile: int = 0
+    """The least it must come with, 0 to 3; a password that is set is asked for in any case below 3."""
+    certificate_cn: str | None = None
+    """The name in its certificate; None: `ocpp_id`."""

@@ -3,35 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import contextlib
-import hmac
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AsyncExitStack
 from datetime import datetime
-from http import HTTPStatus
-from pathlib import Path
-from urllib.parse import unquote
+from functools import partial
 
 import structlog
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
-from websockets.http11 import Request, Response
-from websockets.typing import Subprotocol
 
 from ampacity.core.decision import Command
 from ampacity.core.errors import AmpacityError
 from ampacity.core.observations import ChargerLink, Observation, SessionEnded, SetpointAnswer
 from ampacity.core.site import ChargerId
 from ampacity.devices.charger_family import ChargerFamily
+from ampacity.links.ocpp.admission import PROTOCOL, Admission
+from ampacity.links.ocpp.certificates import tls_context as tls_context
+from ampacity.links.ocpp.doorway import Doorway, GuardedConnection
 from ampacity.links.ocpp.endpoint import Endpoint
+from ampacity.links.ocpp.pace import Pace
 from ampacity.links.ocpp.remembered import Remembered
 from ampacity.links.ocpp.station import Station
 
-PROTOCOL = Subprotocol("ocpp1.6")
 LARGEST_MESSAGE = 256 * 1024
-LONGEST_ID = 48
+MESSAGES = 600
+MESSAGES_HZ = 20.0
+"""Of one charger: so many at once, as after a day offline, then so many a second; the rest is read later."""
+BYTES_A_MESSAGE = 4096
+"""A longer one counts as several."""
 PING_S = 20.0
 OPEN_S = 15.0
 PARK_S = 5.0
@@ -46,28 +46,6 @@ class CannotListen(AmpacityError):
     remedy = "Choose another port in [ocpp], or stop the program that has it."
 
 
-class BadCertificate(AmpacityError):
-    """Certificate or key can't be used."""
-
-    code = "ocpp-certificate"
-    remedy = "Give a PEM certificate and its unencrypted PEM key."
-
-
-def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
-    """For TLS 1.2 and newer.
-
-    Raises:
-        BadCertificate: the files are no matching certificate and key.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(certificate, key)
-    except (OSError, ssl.SSLError) as error:
-        raise BadCertificate(f"{certificate.name} and {key.name} can't be used ({error}).") from error
-    return context
-
-
 class OcppServer:
     """All chargers. An actuator; and a source, as long as it serves."""
 
@@ -80,27 +58,35 @@ class OcppServer:
         port: int,
         tls: ssl.SSLContext | None,
         adopt: Callable[[str], Endpoint | None] | None,
+        tls_port: int | None = None,
+        adopt_profile: int = 0,
         session_ended: Callable[[SessionEnded], Awaitable[None]] | None = None,
         now_s: Callable[[], float],
         wall: Callable[[], datetime],
         first_transaction: int,
     ) -> None:
-        """`adopt` is asked for an endpoint when an unknown charger comes; None: it is refused. `session_ended` is
-        awaited before a StopTransaction is answered, so that what is acknowledged is not lost."""
-        self._endpoints = {endpoint.ocpp_id: endpoint for endpoint in endpoints}
+        """`tls` is for `tls_port`, and `port` is plain; without a `tls_port` it is for `port`. `adopt` is asked for an
+        endpoint when an unknown charger comes that brings what `adopt_profile` asks for; None: it is refused.
+        `session_ended` is awaited before a StopTransaction is answered, so that what is acknowledged is not lost."""
+        self._admission = Admission(
+            endpoints, adopt=adopt, adopt_profile=adopt_profile, holder=self._holder, now_s=now_s
+        )
+        self._doorway = Doorway(now_s, self._say_crowded)
         self._families = families
         self._listen = listen
         self._port = port
         self._tls = tls
-        self._adopt = adopt
+        self._tls_port = tls_port
         self._session_ended = session_ended
         self._now_s = now_s
         self._wall = wall
         self._transaction = first_transaction
-        self._stations: dict[ChargerId, tuple[Station, ServerConnection]] = {}
+        self._stations: dict[ChargerId, tuple[Station, GuardedConnection]] = {}
         self._remembered: dict[ChargerId, Remembered] = {}
-        self._server: Server | None = None
-        self._refused: set[str] = set()
+        self._paces: dict[ChargerId, Pace] = {}
+        self._flooding: set[ChargerId] = set()
+        self._plain_server: Server | None = None
+        self._tls_server: Server | None = None
         self.listening = asyncio.Event()
 
     @property
@@ -110,15 +96,25 @@ class OcppServer:
     @property
     def port(self) -> int:
         """Where it listens; differs from what was asked for when that was 0."""
-        if self._server is not None:
-            for socket in self._server.sockets:
-                return int(socket.getsockname()[1])
-        return self._port
+        server = self._plain_server if self._plain_server is not None else self._tls_server
+        return self._port if server is None else _port_of(server, self._port)
+
+    @property
+    def tls_port(self) -> int | None:
+        """The same of the port with TLS, where there is one beside."""
+        if self._tls_port is None or self._tls_server is None:
+            return self._tls_port
+        return _port_of(self._tls_server, self._tls_port)
 
     @property
     def stations(self) -> dict[ChargerId, Station]:
         """Those connected now."""
         return {charger: station for charger, (station, _) in self._stations.items()}
+
+    @property
+    def opening(self) -> int:
+        """Connections that have not been found to be a charger yet."""
+        return len(self._doorway)
 
     async def run(self, put: Callable[[Observation], None]) -> None:
         """Serves until cancelled.
@@ -127,33 +123,53 @@ class OcppServer:
             CannotListen: the address is taken or not ours.
         """
 
-        async def handle(connection: ServerConnection) -> None:
-            await self._serve_charger(connection, put)
-
         try:
-            async with serve(
-                handle,
-                self._listen,
-                self._port,
-                ssl=self._tls,
-                subprotocols=[PROTOCOL],
-                process_request=self._check,
-                compression=None,
-                max_size=LARGEST_MESSAGE,
-                ping_interval=PING_S,
-                ping_timeout=PING_S,
-                open_timeout=OPEN_S,
-                close_timeout=2.0,
-            ) as server:
-                self._server = server
-                _log.info("ocpp-listening", address=self._listen, port=self.port, tls=self._tls is not None)
+            async with AsyncExitStack() as opened:
+                opened.callback(self._closed)
+                if self._tls is None or self._tls_port is not None:
+                    self._plain_server = await self._opened(opened, self._port, None, put)
+                if self._tls is not None:
+                    port = self._port if self._tls_port is None else self._tls_port
+                    self._tls_server = await self._opened(opened, port, self._tls, put)
+                opened.callback(self._doorway.clear)
                 self.listening.set()
                 await asyncio.get_running_loop().create_future()
-        except OSError as error:
-            raise CannotListen(f"{self._listen}:{self._port} can't be used ({error.strerror or error}).") from error
         finally:
             self.listening.clear()
-            self._server = None
+
+    async def _opened(
+        self, opened: AsyncExitStack, port: int, tls: ssl.SSLContext | None, put: Callable[[Observation], None]
+    ) -> Server:
+        async def handle(connection: ServerConnection) -> None:
+            if isinstance(connection, GuardedConnection) and connection.endpoint is not None:
+                await self._serve_charger(connection, connection.endpoint, put)
+
+        guarded = partial(GuardedConnection, doorway=self._doorway, tls=tls, tls_failed=self._admission.tls_failed)
+        try:
+            server = await opened.enter_async_context(
+                serve(
+                    handle,
+                    self._listen,
+                    port,
+                    create_connection=guarded,  # type: ignore[arg-type]  # asks for a class, takes any callable
+                    subprotocols=[PROTOCOL],
+                    process_request=self._admission.check,
+                    compression=None,
+                    max_size=LARGEST_MESSAGE,
+                    ping_interval=PING_S,
+                    ping_timeout=PING_S,
+                    open_timeout=OPEN_S,
+                    close_timeout=2.0,
+                )
+            )
+        except OSError as error:
+            raise CannotListen(f"{self._listen}:{port} can't be used ({error.strerror or error}).") from error
+        _log.info("ocpp-listening", address=self._listen, port=_port_of(server, port), tls=tls is not None)
+        return server
+
+    def _closed(self) -> None:
+        self._plain_server = self._tls_server = None
+        self._admission.close()
 
     def apply(self, command: Command, put: Callable[[Observation], None]) -> None:
         """Begins to send; the outcome comes through `put`."""
@@ -186,49 +202,21 @@ class OcppServer:
 
     # --- a connection ---
 
-    def _check(self, connection: ServerConnection, request: Request) -> Response | None:
-        """Who may connect. None: go on."""
-        ocpp_id = _ocpp_id(request)
-        offered = ",".join(request.headers.get_all("Sec-WebSocket-Protocol"))
-        if PROTOCOL not in [one.strip() for one in offered.split(",")]:
-            self._refuse(
-                "charger-protocol", ocpp_id, f"It offers {offered[:60] or 'no protocol'}; set the charger to OCPP 1.6J."
-            )
-            return connection.respond(HTTPStatus.BAD_REQUEST, "Only ocpp1.6 is spoken here.\n")
-        endpoint = self._endpoints.get(ocpp_id) or self._adopted(ocpp_id)
-        if endpoint is None:
-            self._refuse(
-                "charger-unknown",
-                ocpp_id,
-                f'Add it to site.toml with ocpp_id = "{ocpp_id[:LONGEST_ID]}", or set adopt_into in [ocpp].',
-            )
-            return connection.respond(HTTPStatus.NOT_FOUND, "This charger is not known here.\n")
-        if endpoint.password is not None and not _password_fits(request, endpoint.ocpp_id, endpoint.password):
-            self._refuse("charger-password", ocpp_id, "Set the same password at the charger and in site.toml.")
-            response = connection.respond(HTTPStatus.UNAUTHORIZED, "Wrong or missing password.\n")
-            response.headers["WWW-Authenticate"] = 'Basic realm="ampacity"'
-            return response
-        return None
+    def _holder(self, charger: ChargerId) -> GuardedConnection | None:
+        entry = self._stations.get(charger)
+        return None if entry is None else entry[1]
 
-    def _adopted(self, ocpp_id: str) -> Endpoint | None:
-        if self._adopt is None or not 0 < len(ocpp_id) <= LONGEST_ID or not ocpp_id.isprintable():
-            return None
-        endpoint = self._adopt(ocpp_id)
-        if endpoint is not None:
-            self._endpoints[ocpp_id] = endpoint
-        return endpoint
+    def _say_crowded(self, address: str) -> None:
+        self._admission.complain(
+            "ocpp-crowded",
+            address,
+            "It opens connections and says nothing: the oldest are closed. Find out what this device is.",
+        )
 
-    def _refuse(self, code: str, ocpp_id: str, remedy: str) -> None:
-        """Logged once for each charger and reason: those that are refused come again and again."""
-        key = f"{code} {ocpp_id[:64]}"
-        if key not in self._refused and len(self._refused) < 1000:
-            self._refused.add(key)
-            _log.warning(code, ocpp_id=ocpp_id[:64], remedy=remedy)
-
-    async def _serve_charger(self, connection: ServerConnection, put: Callable[[Observation], None]) -> None:
-        if connection.request is None:
-            return
-        endpoint = self._endpoints[_ocpp_id(connection.request)]
+    async def _serve_charger(
+        self, connection: GuardedConnection, endpoint: Endpoint, put: Callable[[Observation], None]
+    ) -> None:
+        self._doorway.leave(connection)
         charger = endpoint.charger
         station = Station(
             endpoint,
@@ -242,7 +230,7 @@ class OcppServer:
         before = self._stations.get(charger)
         self._stations[charger] = (station, connection)
         if before is not None:
-            _log.info("charger-replaced", charger=charger, remedy="If this repeats, two chargers have one identity.")
+            _log.info("charger-replaced", charger=charger)
             before[1].transport.abort()
         _log.info("charger-connected", charger=charger)
         put(ChargerLink(charger=charger, at_s=self._now_s(), online=True))
@@ -260,10 +248,12 @@ class OcppServer:
                 _log.info("charger-gone", charger=charger, why=why)
                 put(ChargerLink(charger=charger, at_s=self._now_s(), online=False))
 
-    async def _listen_to(self, station: Station, connection: ServerConnection) -> None:
+    async def _listen_to(self, station: Station, connection: GuardedConnection) -> None:
         """Ends with ConnectionClosed. Bytes, so that a text which is no UTF-8 does not end the connection."""
         while True:
-            answer = station.receive(await connection.recv(decode=False))
+            message = await connection.recv(decode=False)
+            await self._keep_pace(station.endpoint, len(message))
+            answer = station.receive(message)
             if station.ended is not None:
                 if self._session_ended is not None:
                     await self._session_ended(station.ended)
@@ -271,9 +261,30 @@ class OcppServer:
             if answer is not None:
                 await connection.send(answer)
 
+    async def _keep_pace(self, endpoint: Endpoint, size: int) -> None:
+        """What is not read fills the charger's own buffers, and nobody else's."""
+        pace = self._paces.setdefault(endpoint.charger, Pace(MESSAGES, MESSAGES_HZ, self._now_s()))
+        wait_s = pace.take(self._now_s(), 1 + size // BYTES_A_MESSAGE)
+        if wait_s > 0:
+            if endpoint.charger not in self._flooding:
+                self._flooding.add(endpoint.charger)
+                _log.warning(
+                    "charger-floods",
+                    charger=endpoint.charger,
+                    remedy=f"It is heard at {MESSAGES_HZ:.0f} messages a second. Set longer intervals at the charger "
+                    "(MeterValueSampleInterval), or start it anew.",
+                )
+            await asyncio.sleep(wait_s)
+
     def _next_transaction(self) -> int:
         self._transaction += 1
         return self._transaction
+
+
+def _port_of(server: Server, asked: int) -> int:
+    for socket in server.sockets:
+        return int(socket.getsockname()[1])
+    return asked
 
 
 async def _work(station: Station, connection: ServerConnection) -> None:
@@ -294,29 +305,3 @@ def _tell_failure(charger: ChargerId, task: asyncio.Task[None]) -> None:
             exc_info=error,
             remedy="Its connection was closed, so that it connects anew. Report this with the log around it.",
         )
-
-
-def _ocpp_id(request: Request) -> str:
-    """The last part of the path."""
-    return unquote(request.path.partition("?")[0].rstrip("/").rpartition("/")[2])
-
-
-def _password_fits(request: Request, ocpp_id: str, password: str) -> bool:
-    """Basic authentication: the user is the charger's identity.
-
-    A password may have been given to the charger as hexadecimal digits (OCPP 1.6 security whitepaper): then it sends
-    either these or what they stand for.
-    """
-    kind, _, token = (request.headers.get_all("Authorization") or [""])[0].partition(" ")
-    try:
-        user, _, given = base64.b64decode(token.strip(), validate=True).partition(b":")
-    except (binascii.Error, ValueError):
-        return False
-    if kind.lower() != "basic" or not hmac.compare_digest(user, ocpp_id.encode()):
-        return False
-    wanted = password.encode()
-    fits = hmac.compare_digest(given, wanted)
-    fits |= hmac.compare_digest(given.lower(), wanted.hex().encode())
-    with contextlib.suppress(ValueError):  # it is no hexadecimal number
-        fits |= hmac.compare_digest(given, bytes.fromhex(password))
-    return fits

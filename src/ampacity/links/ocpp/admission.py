@@ -1,0 +1,199 @@
+"""Who may connect as a charger: protocol, identity, door, certificate, password, and nobody twice."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from urllib.parse import unquote
+
+import structlog
+from websockets.asyncio.server import ServerConnection
+from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
+
+from ampacity.core.site import ChargerId
+from ampacity.links.ocpp.certificates import common_name
+from ampacity.links.ocpp.doorway import GuardedConnection
+from ampacity.links.ocpp.endpoint import Endpoint
+from ampacity.links.ocpp.passwords import Passwords, Verdict
+
+PROTOCOL = Subprotocol("ocpp1.6")
+LONGEST_ID = 48
+MOST_COMPLAINTS = 1000
+ALIVE_S = 3.0
+"""How long a charger has to answer for itself when another address claims its identity."""
+ALIVE_AT_HOME_S = 1.0
+"""The same, when the claim comes from its own address; only to tell a restart from two that take turns."""
+TURNS = 3
+TURNS_S = 300.0
+
+_log = structlog.get_logger("ampacity.ocpp")
+
+
+class Admission:
+    """Decides on each connection before it is a websocket."""
+
+    def __init__(
+        self,
+        endpoints: Iterable[Endpoint],
+        *,
+        adopt: Callable[[str], Endpoint | None] | None,
+        adopt_profile: int,
+        holder: Callable[[ChargerId], GuardedConnection | None],
+        now_s: Callable[[], float],
+    ) -> None:
+        """`adopt` is asked for an endpoint when an unknown charger comes that brings what `adopt_profile` asks for.
+        `holder`: the connection a charger has."""
+        self._endpoints = {endpoint.ocpp_id: endpoint for endpoint in endpoints}
+        self._adopt = adopt
+        self._adopt_profile = adopt_profile
+        self._holder = holder
+        self._now_s = now_s
+        self._passwords = Passwords(now_s)
+        self._complaints: set[str] = set()
+        self._turns: dict[ChargerId, deque[float]] = {}
+
+    async def check(self, connection: ServerConnection, request: Request) -> Response | None:
+        """None: it may go on, as `connection.endpoint`."""
+        if not isinstance(connection, GuardedConnection):
+            raise TypeError("only connections that passed the doorway are checked")
+        ocpp_id = _ocpp_id(request)
+        offered = ",".join(request.headers.get_all("Sec-WebSocket-Protocol"))
+        if PROTOCOL not in [one.strip() for one in offered.split(",")]:
+            self.complain(
+                "charger-protocol", ocpp_id, f"It offers {offered[:60] or 'no protocol'}; set the charger to OCPP 1.6J."
+            )
+            return connection.respond(HTTPStatus.BAD_REQUEST, "Only ocpp1.6 is spoken here.\n")
+        endpoint = self._endpoints.get(ocpp_id) or self._adopted(connection, ocpp_id)
+        if endpoint is None:
+            self.complain(
+                "charger-unknown",
+                ocpp_id,
+                f'Add it to site.toml with ocpp_id = "{ocpp_id[:LONGEST_ID]}", or set adopt_into in [ocpp].',
+            )
+            return connection.respond(HTTPStatus.NOT_FOUND, "This charger is not known here.\n")
+        refusal = (
+            self._refused_by_profile(connection, endpoint)
+            or await self._refused_by_password(connection, endpoint, request)
+            or await self._refused_as_second(connection, endpoint)
+        )
+        if refusal is None:
+            connection.endpoint = endpoint
+        return refusal
+
+    def complain(self, code: str, ocpp_id: str, remedy: str) -> None:
+        """Logged once for each charger and reason: those that are refused come again and again."""
+        key = f"{code} {ocpp_id[:64]}"
+        if key not in self._complaints and len(self._complaints) < MOST_COMPLAINTS:
+            self._complaints.add(key)
+            _log.warning(code, ocpp_id=ocpp_id[:64], remedy=remedy)
+
+    def tls_failed(self, address: str, error: Exception) -> None:
+        """Before an identity is known, the address stands for it."""
+        key = f"charger-tls {address}"
+        if key not in self._complaints and len(self._complaints) < MOST_COMPLAINTS:
+            self._complaints.add(key)
+            _log.warning(
+                "charger-tls",
+                address=address,
+                what=str(error)[:200],
+                remedy="Give the charger the certificate of the authority that signed ours, a URL that begins with "
+                "wss:// only on the port with TLS, and a certificate of its own signed by tls_client_ca if it shows "
+                "one. A port scan looks the same.",
+            )
+
+    def close(self) -> None:
+        self._passwords.close()
+
+    def _adopted(self, connection: GuardedConnection, ocpp_id: str) -> Endpoint | None:
+        if self._adopt is None or not 0 < len(ocpp_id) <= LONGEST_ID or not ocpp_id.isprintable():
+            return None
+        if self._adopt_profile >= 3 and common_name(connection.tls) != ocpp_id:
+            return None
+        endpoint = self._adopt(ocpp_id)
+        if endpoint is not None:
+            self._endpoints[ocpp_id] = endpoint
+        return endpoint
+
+    def _refused_by_profile(self, connection: GuardedConnection, endpoint: Endpoint) -> Response | None:
+        if endpoint.security_profile < 2:
+            return None
+        if connection.tls is None:
+            self.complain(
+                "charger-needs-tls",
+                endpoint.ocpp_id,
+                f"Its security_profile is {endpoint.security_profile}: give it a URL that begins with wss://, on the "
+                "port with TLS.",
+            )
+            return connection.respond(HTTPStatus.FORBIDDEN, "This charger has to come over TLS.\n")
+        if endpoint.security_profile < 3:
+            return None
+        wanted, name = endpoint.certificate_cn or endpoint.ocpp_id, common_name(connection.tls)
+        if name == wanted:
+            return None
+        found = "showed no certificate" if name is None else f"showed the certificate of {name[:64]!r}"
+        self.complain(
+            "charger-certificate",
+            endpoint.ocpp_id,
+            f"It {found}. Install one on it with CN={wanted}, signed by tls_client_ca, or set certificate_cn.",
+        )
+        return connection.respond(HTTPStatus.FORBIDDEN, "Missing certificate, or that of another charger.\n")
+
+    async def _refused_by_password(
+        self, connection: GuardedConnection, endpoint: Endpoint, request: Request
+    ) -> Response | None:
+        has_one = endpoint.password is not None or endpoint.password_hash is not None
+        if endpoint.security_profile >= 3 or not has_one:
+            return None
+        given = (request.headers.get_all("Authorization") or [""])[0]
+        match await self._passwords.verdict(endpoint, given, connection.address):
+            case Verdict.RIGHT:
+                return None
+            case Verdict.BUSY:
+                self.complain(
+                    "charger-password-busy",
+                    endpoint.ocpp_id,
+                    "It has to wait: many wrong passwords came from its address, or many chargers came at once. If it "
+                    "stays away, correct its password.",
+                )
+                return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "Come again in a while.\n")
+            case Verdict.WRONG:
+                self.complain(
+                    "charger-password", endpoint.ocpp_id, "Set the same password at the charger and in site.toml."
+                )
+        response = connection.respond(HTTPStatus.UNAUTHORIZED, "Wrong or missing password.\n")
+        response.headers["WWW-Authenticate"] = 'Basic realm="ampacity"'
+        return response
+
+    async def _refused_as_second(self, connection: GuardedConnection, endpoint: Endpoint) -> Response | None:
+        """A live charger is not pushed out from elsewhere; from its own address it may come anew at once."""
+        asked: GuardedConnection | None = None
+        # Another may have come while the one before was asked.
+        while (now := self._holder(endpoint.charger)) is not None and now is not asked:
+            asked = now
+            if now.host == connection.host:
+                if await now.is_alive(ALIVE_AT_HOME_S):
+                    self._note_turn(endpoint)
+            elif await now.is_alive(ALIVE_S):
+                self._say_twice(endpoint, f"{connection.host} and {now.host}")
+                return connection.respond(HTTPStatus.CONFLICT, "This charger is connected already.\n")
+        return None
+
+    def _note_turn(self, endpoint: Endpoint) -> None:
+        turns = self._turns.setdefault(endpoint.charger, deque(maxlen=TURNS))
+        turns.append(self._now_s())
+        if len(turns) == TURNS and turns[-1] - turns[0] <= TURNS_S:
+            self._say_twice(endpoint, "two connections that take turns")
+
+    def _say_twice(self, endpoint: Endpoint, who: str) -> None:
+        self.complain(
+            "charger-identity-twice",
+            endpoint.ocpp_id,
+            f"{who} claim this identity. Give each charger its own; if you know no second one, set a password.",
+        )
+
+
+def _ocpp_id(request: Request) -> str:
+    """The last part of the path."""
+    return unquote(request.path.partition("?")[0].rstrip("/").rpartition("/")[2])
