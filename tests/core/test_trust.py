@@ -58,6 +58,29 @@ def test_a_meter_with_its_sign_turned_is_found_out_by_the_first_car(shows: Shows
     assert setpoints(one) == [0.0, 0.0]
 
 
+def test_a_turned_meter_is_found_out_where_many_cars_ramp_and_are_never_known_for_sure() -> None:
+    count = 24
+    chargers = tuple(
+        Charger(id=ChargerId(f"c{n}"), circuit=MAIN, wiring=Supply.SINGLE_PHASE.lines, phases=1, max_a=16.0)
+        for n in range(count)
+    )
+    circuit = replace(SITE.circuits[0], rating_a=PhaseAmps((200.0,)))
+    meter = Meter(id=MeterId("main"), period_s=10.0)
+    site = replace(SITE, circuits=(circuit,), meters=(meter,), chargers=chargers)
+    kinds = tuple(ChargerKind(report_s=10.0, first_report_s=float(n % 10)) for n in range(count))
+    one = House(Fittings(site=site, meters=(MeterKind(period_s=10.0, shows=Shows.POWERS),), chargers=kinds))
+    for number in range(count):
+        one.plug_in(number, Car(lines=1, dead_s=2.0, ramp_a_per_s=0.3, most_a=16.0))
+    for second in range(400):
+        one.step_load(0, 0, 20.0 + 15.0 * (second % 2))
+        one.run(1)
+    one.spoil(one.sensors[0], Fault.TURNED)
+    for second in range(120):
+        one.step_load(0, 0, 20.0 + 15.0 * (second % 2))
+        one.run(1)
+    assert blind(one) is Blindness.TURNED
+
+
 def test_a_turned_meter_that_was_put_right_while_it_was_silent_is_believed_again() -> None:
     one = house()
     one.spoil(one.sensors[0], Fault.TURNED)

@@ -17,7 +17,7 @@ from ampacity.core.observations import MeterReading
 from ampacity.core.patience import waits_s
 from ampacity.core.phases import Supply
 from ampacity.core.site import Circuit
-from ampacity.core.trust import GOOD_SAMPLES, KNOWN_A, against, credible, frozen, renewed
+from ampacity.core.trust import GOOD_SAMPLES, KNOWN_A, against, credible, feeds_back, frozen, renewed
 
 PEAK_STEP_A = 0.2
 """Peaks nearer to each other than this are one."""
@@ -64,7 +64,8 @@ def sampled(
     memory = frozen(
         memory._replace(stills_a=cars.stills_a if same else ()), reading, period_s, same=same, moved_a=cars.moved_a
     )
-    memory = against(memory, at_s, _marks(reading, supply, line_v, cars), silent_s)
+    marks, beyond = _marks(circuit, reading, supply, line_v, cars)
+    memory = against(memory, at_s, marks, beyond=beyond, silent_s=silent_s)
     window_s = max(waits_s(memory, scarce=False))
     places = tuple(
         _place(circuit, supply, line_v, reading, memory, cars, line, gap_s, window_s)
@@ -81,20 +82,21 @@ def sampled(
     )
 
 
-def _marks(reading: MeterReading, supply: Supply, line_v: float, cars: CarsBelow) -> tuple[SignMark | None, ...]:
-    """By line: meter and cars, where the angle is known and the cars draw what they draw for sure."""
+def _marks(
+    circuit: Circuit, reading: MeterReading, supply: Supply, line_v: float, cars: CarsBelow
+) -> tuple[tuple[SignMark | None, ...], bool]:
+    """By line: meter and cars, where the angle is known and the cars draw what they draw for sure. And whether by the
+    meter the building feeds back more than it can on some line."""
     out: list[SignMark | None] = []
+    beyond = False
     for line in range(len(reading.currents)):
-        low_re, low_im, most_re, most_im = (
-            cars.low_re[line],
-            cars.low_im[line],
-            cars.most_re[line],
-            cars.most_im[line],
-        )
         re, im, known = _phasor(reading, line, supply, line_v)
-        sure = known and cars.obeyed and math.hypot(most_re - low_re, most_im - low_im) <= KNOWN_A
+        low_re, most_re, most_im = cars.low_re[line], cars.most_re[line], cars.most_im[line]
+        apart_a = math.hypot(most_re - low_re, most_im - cars.low_im[line])
+        sure = known and cars.obeyed and apart_a <= KNOWN_A
         out.append(SignMark(reading.at_s, re, im, most_re, most_im) if sure else None)
-    return tuple(out)
+        beyond = beyond or (known and feeds_back(circuit, line, re - low_re))
+    return tuple(out), beyond
 
 
 def _sizes(reading: MeterReading) -> list[float]:

@@ -152,8 +152,10 @@ class CircuitMemory(NamedTuple):
     """By line, the last such moment; None: there was none."""
     against: tuple[int, ...] = ()
     """By line: evidence that the meter's sign is wrong."""
+    beyond_s: float | None = None
+    """Since when the building would, by the meter, feed back more than it can."""
     turned_s: float | None = None
-    """Since when it is held wrong."""
+    """Since when the sign is held wrong."""
     turns: int = 0
     """How often one of both was found, with nothing for the meter in between."""
     serial: str | None = None

@@ -48,6 +48,12 @@ TURNED = 2
 """So much evidence against the sign, and none for it in between, and the meter is not believed. By chance that takes a
 load that steps by twice what the cars do, against them. Then the cut that follows speaks for the sign, and ends it."""
 
+BACKFEED = 1.2
+"""No building feeds back more than this share of its breaker's rating, with what its cars take of it."""
+
+BEYOND_S = 20.0
+"""A meter by which it does so for so long has its sign turned: reports of the cars may be as old as this."""
+
 MARK_S = 60.0
 """The building itself changes too much in a longer time."""
 
@@ -135,9 +141,12 @@ def _again_s(memory: CircuitMemory) -> float:
     return float(min(AGAIN_S * 2 ** max(0, memory.turns - 1), AGAIN_MOST_S))
 
 
-def against(memory: CircuitMemory, at_s: float, marks: tuple[SignMark | None, ...], silent_s: float) -> CircuitMemory:
+def against(
+    memory: CircuitMemory, at_s: float, marks: tuple[SignMark | None, ...], *, beyond: bool, silent_s: float
+) -> CircuitMemory:
     """The memory with the moments to go on from, the evidence against the sign, and since when it is held wrong.
 
+    `beyond`: by this sample the building would feed back more than it can, see `feeds_back`.
     `marks`: one a line, now; None where the cars are not known for sure. A meter that was silent for longer than
     `silent_s` may have been put right meanwhile: it is believed anew.
     """
@@ -153,11 +162,19 @@ def against(memory: CircuitMemory, at_s: float, marks: tuple[SignMark | None, ..
         kept.append(mark)
         after.append(0 if told < 0 else min(TURNED, score + told))
         turns = 0 if told < 0 else turns
+    beyond_s = None if not beyond else (at_s if memory.beyond_s is None else memory.beyond_s)
+    if beyond_s is not None and at_s - beyond_s >= BEYOND_S:
+        after = [TURNED] * len(after)
     if max(after) < TURNED:
         turned_s = None
     elif turned_s is None:
         turned_s, turns = at_s, min(turns + 1, 9)
-    return memory._replace(marks=tuple(kept), against=tuple(after), turned_s=turned_s, turns=turns)
+    return memory._replace(marks=tuple(kept), against=tuple(after), beyond_s=beyond_s, turned_s=turned_s, turns=turns)
+
+
+def feeds_back(circuit: Circuit, line: int, building_a: float) -> bool:
+    """Whether a building's current on a line, without the cars, is more than it can feed back."""
+    return building_a < -BACKFEED * circuit.rating_a[line]
 
 
 def _told(before: SignMark | None, now: SignMark | None) -> tuple[SignMark | None, int]:
