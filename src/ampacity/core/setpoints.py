@@ -23,6 +23,8 @@ _OFFLINE = Cause(Rule.OFFLINE)
 _FAULTED = Cause(Rule.FAULTED)
 _PAUSED = Cause(Rule.PAUSED_BY_USER)
 _DISOBEYS = Cause(Rule.DISOBEYS)
+_PACING = Cause(Rule.PACING)
+_REFUSED = Cause(Rule.REFUSED)
 _NO_CAR = Cause(Rule.NO_CAR)
 
 
@@ -97,6 +99,10 @@ def _cars(
                 car.reason = _nothing(one, memory)
             else:
                 car.limit_a = min(cap, _limit_now(charger, one, memory))
+                if car.limit_a > 0 and (memory.limit_a is None or not memory.answered):
+                    # What it may hold is reserved; that is no room to raise it into before it has confirmed less.
+                    car.cap_a = car.limit_a
+                    car.reason = _STARTING if memory.limit_a is None else (_REFUSED if memory.refusals else _PACING)
     return cars
 
 
@@ -125,7 +131,7 @@ def _held_a(memory: ChargerMemory, limit_a: float, now_s: float) -> float:
 
 def _is_early(seen: ChargerSeen, memory: ChargerMemory, now_s: float) -> bool:
     """Whether a charger that has just come may still say what it does before it is told anything."""
-    silent = seen.state is None and seen.measured_at_s is None
+    silent = seen.measured_at_s is None and (seen.state is None or seen.state is ChargerState.CHARGING)
     return silent and memory.online_s is not None and now_s - memory.online_s < FIRST_REPORT_S
 
 
