@@ -20,6 +20,7 @@ from structlog.testing import capture_logs
 from ampacity.core.observations import Observation
 from ampacity.core.site import ChargerId
 from ampacity.devices.catalogue import charger_families
+from ampacity.links.ocpp import admission
 from ampacity.links.ocpp.certificates import BadCertificate, tls_context
 from ampacity.links.ocpp.endpoint import Endpoint
 from ampacity.links.ocpp.passwords import hashed, is_usable_hash, new_password
@@ -259,6 +260,15 @@ async def test_a_stranger_is_not_adopted_where_a_certificate_is_asked_for(author
         assert asked == []
         async with comes(server, tls=authorities.client("CP")) as socket:
             assert await answers(socket)
+
+
+async def test_a_stranger_who_makes_up_identities_is_not_taken_in_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admission, "MOST_ADOPTED", 2)
+    async with serving(adopt=lambda name: endpoint(name)) as server:
+        for name in ("a", "b"):
+            async with comes(server, name) as socket:
+                assert await answers(socket)
+        assert await refusal(server, "c") == 404
 
 
 def test_a_key_of_another_certificate_is_one_clear_error(authorities: Authorities, tmp_path: Path) -> None:

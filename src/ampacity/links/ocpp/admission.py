@@ -21,6 +21,8 @@ from ampacity.links.ocpp.passwords import Passwords, Verdict
 PROTOCOL = Subprotocol("ocpp1.6")
 LONGEST_ID = 48
 MOST_COMPLAINTS = 1000
+MOST_ADOPTED = 50
+"""Since the start: a stranger can make up identities without end."""
 ALIVE_S = 3.0
 """How long a charger has to answer for itself when another address claims its identity."""
 ALIVE_AT_HOME_S = 1.0
@@ -52,6 +54,7 @@ class Admission:
         self._now_s = now_s
         self._passwords = Passwords(now_s)
         self._complaints: set[str] = set()
+        self._adopted_count = 0
         self._turns: dict[ChargerId, deque[float]] = {}
 
     async def check(self, connection: ServerConnection, request: Request) -> Response | None:
@@ -70,7 +73,8 @@ class Admission:
             self.complain(
                 "charger-unknown",
                 ocpp_id,
-                f'Add it to site.toml with ocpp_id = "{ocpp_id[:LONGEST_ID]}", or set adopt_into in [ocpp].',
+                f'Add it to site.toml with ocpp_id = "{ocpp_id[:LONGEST_ID]}", or set adopt_into in [ocpp]; '
+                f"at the most {MOST_ADOPTED} are taken in before a restart.",
             )
             return connection.respond(HTTPStatus.NOT_FOUND, "This charger is not known here.\n")
         refusal = (
@@ -111,8 +115,11 @@ class Admission:
             return None
         if self._adopt_profile >= 3 and common_name(connection.tls) != ocpp_id:
             return None
+        if self._adopted_count >= MOST_ADOPTED:
+            return None
         endpoint = self._adopt(ocpp_id)
         if endpoint is not None:
+            self._adopted_count += 1
             self._endpoints[ocpp_id] = endpoint
         return endpoint
 
