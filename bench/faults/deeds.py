@@ -38,6 +38,18 @@ async def meter_late(town: Town, lasts_s: float) -> None:
     town.meter_wire.from_s = 0.0
 
 
+async def meter_slow(town: Town, lasts_s: float) -> None:
+    """New figures only every ten seconds."""
+    last: list[tuple[float, Sample]] = []
+
+    def old(sample: Sample) -> Sample:
+        if not last or time.monotonic() - last[-1][0] >= 10.0:
+            last.append((time.monotonic(), sample))
+        return last[-1][1]
+
+    await _shows(town, lasts_s, old)
+
+
 async def meter_frozen(town: Town, lasts_s: float) -> None:
     town.meter_works = False
     await asyncio.sleep(lasts_s)
@@ -117,6 +129,23 @@ async def charger_delayed(town: Town, lasts_s: float) -> None:
     wire.to_s, wire.from_s = town.chance.uniform(0, 2.5), town.chance.uniform(0, 2.5)
     await asyncio.sleep(lasts_s)
     wire.to_s = wire.from_s = 0.0
+
+
+async def charger_on_a_bad_line(town: Town, lasts_s: float) -> None:
+    """A few dozen bytes a second."""
+    wire = town.wires[_someone(town)]
+    wire.bytes_per_s = 40.0
+    await asyncio.sleep(lasts_s)
+    wire.bytes_per_s = None
+
+
+async def charger_has_a_wrong_clock(town: Town, lasts_s: float) -> None:
+    """Hours off, whatever time it is told."""
+    charger = town.chargers[_someone(town)]
+    charger.faults.keeps_its_clock = True
+    charger.set_clock(town.chance.choice((-1.0, 1.0)) * town.chance.uniform(1.0, 20.0) * 3600.0)
+    await asyncio.sleep(lasts_s)
+    charger.faults.keeps_its_clock = False
 
 
 async def charger_reboots(town: Town, lasts_s: float) -> None:
@@ -210,6 +239,7 @@ DEEDS: Mapping[str, Deed] = {
         meter_silent,
         meter_half_open,
         meter_late,
+        meter_slow,
         meter_frozen,
         meter_absurd,
         meter_turned,
@@ -220,6 +250,8 @@ DEEDS: Mapping[str, Deed] = {
         chargers_all_cut,
         charger_half_open,
         charger_delayed,
+        charger_on_a_bad_line,
+        charger_has_a_wrong_clock,
         charger_reboots,
         charger_disobeys,
         charger_refuses,

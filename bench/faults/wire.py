@@ -21,6 +21,8 @@ class Wire:
         """How long bytes take to the target."""
         self.from_s = 0.0
         """How long they take back."""
+        self.bytes_per_s: float | None = None
+        """None: as fast as it goes."""
         self.port = 0
         self._open = asyncio.Event()
         self._open.set()
@@ -91,6 +93,8 @@ class Wire:
                 due_s, chunk = await queue.get()
                 await asyncio.sleep(max(0.0, due_s - loop.time()))
                 await self._open.wait()
+                if self.bytes_per_s is not None:
+                    await asyncio.sleep(len(chunk) / self.bytes_per_s)
                 writer.write(chunk)
                 await writer.drain()
 

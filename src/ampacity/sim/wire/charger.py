@@ -227,6 +227,10 @@ class SimulatedCharger:
             self.installed = Installed(tuple(one for one in self.installed.profiles if one.stack_level == 0))
         self._restart.set()
 
+    def set_clock(self, ahead_s: float) -> None:
+        """Its clock is ahead of the quartz by so much from now on."""
+        self._clock_off = timedelta(seconds=ahead_s)
+
     async def flood(self, messages: int) -> None:
         """Sends so many heartbeats, without waiting for an answer."""
         connection = self._connection
