@@ -42,7 +42,7 @@ def main(hours: float) -> None:
         file = Path(folder) / "a.db"
         engine = open_database(file)
         journal = JournalWriter(
-            engine,
+            lambda: engine,
             site,
             "",
             version="bench",

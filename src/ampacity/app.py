@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 
 import structlog
 import uvloop
-from sqlalchemy import Engine
 
 from ampacity import __version__
 from ampacity.config.installation import ChargerConnection, Installation, MeterConnection
@@ -31,10 +30,11 @@ from ampacity.links.ocpp.station import Endpoint
 from ampacity.runtime.loop import Loop, Watcher
 from ampacity.runtime.ports import Clock, Journal
 from ampacity.runtime.supervise import supervised
-from ampacity.storage.database import StorageError, open_database
+from ampacity.storage.errors import StorageError
 from ampacity.storage.history import Retention
 from ampacity.storage.journal import JournalWriter
 from ampacity.storage.records import finish_session
+from ampacity.storage.store import Store
 
 SHORTEST_ANSWER_S = 1.0
 
@@ -74,9 +74,9 @@ class App:
         """
         self._installation = installation
         self._clock = clock if clock is not None else MonotonicClock()
-        self._engine: Engine | None = None
+        self._store = Store(installation.storage.file) if storage else None
         site = effective(installation)
-        self._journal: Journal = self._open_journal(site) if storage else NoJournal()
+        self._journal: Journal = NoJournal() if self._store is None else self._open_journal(self._store, site)
         ocpp = installation.ocpp
         tls = None  # loaded once, here: a certificate that can't be used is told before anything runs
         if ocpp.tls_certificate is not None and ocpp.tls_key is not None:
@@ -138,19 +138,14 @@ class App:
                 await bus.close()
             if isinstance(self._journal, JournalWriter):
                 await asyncio.to_thread(self._journal.close)
-            if self._engine is not None:
-                self._engine.dispose()
+            if self._store is not None:
+                self._store.close()
             _log.info("ended", site=self._installation.site.name)
 
-    def _open_journal(self, site: Site) -> Journal:
+    def _open_journal(self, store: Store, site: Site) -> Journal:
         storage = self._installation.storage
-        try:
-            self._engine = open_database(storage.file)
-        except StorageError as error:
-            _log.error(error.code, what=error.what, remedy=error.remedy)
-            return NoJournal()
         return JournalWriter(
-            self._engine,
+            store.engine,
             site,
             self._installation.text,
             version=__version__,
@@ -220,13 +215,19 @@ class App:
 
     async def _session_ended(self, ended: SessionEnded) -> None:
         """A charger's StopTransaction is answered once its session is durable, or can't be made so."""
-        if self._engine is None:
+        if self._store is None:
             return
         try:
             async with asyncio.timeout(5.0):
-                await asyncio.to_thread(finish_session, self._engine, ended, time.time())
+                await asyncio.to_thread(_finish, self._store, ended, time.time())
         except (StorageError, TimeoutError) as error:
-            _log.error("session-not-stored", charger=ended.charger, session=ended.session, what=str(error))
+            # The journal has it as well, and goes on trying.
+            what = str(error) or "The disk does not answer."
+            _log.error("session-not-stored", charger=ended.charger, session=ended.session, what=what)
+
+
+def _finish(store: Store, ended: SessionEnded, wall_s: float) -> None:
+    finish_session(store.engine(), ended, wall_s)
 
 
 def run_site(

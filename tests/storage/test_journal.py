@@ -131,7 +131,7 @@ class Live:
 
 def writer(engine: Engine, live: Live, *, block_s: float = 5.0, most_waiting_bytes: int = 10**8) -> JournalWriter:
     one = JournalWriter(
-        engine,
+        lambda: engine,
         live.site,
         "toml",
         version="test",

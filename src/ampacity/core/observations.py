@@ -110,6 +110,8 @@ class SessionStarted:
     charger: ChargerId
     at_s: float
     session: str
+    meter_wh: int | None = None
+    """The charger's energy register then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +122,10 @@ class SessionEnded:
     at_s: float
     session: str
     energy_wh: int | None = None
+    """None: its begin was not seen."""
     reason: str = ""
+    meter_wh: int | None = None
+    """The charger's energy register then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

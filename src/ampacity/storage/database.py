@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -34,6 +35,7 @@ def open_database(file: Path, *, busy_s: float = BUSY_S) -> Engine:
         StorageError: it can't be opened, or it is no database of ours; the file is left as it is.
     """
     _look(file)
+    _make_private(file)
     engine = create_engine(f"sqlite:///{file}", connect_args={"timeout": busy_s, "check_same_thread": False})
     event.listen(engine, "connect", _tune)
     try:
@@ -91,6 +93,16 @@ def _look(file: Path) -> None:
         raise _unopened(file, error) from error
     if tables and mark != OURS and not {"alembic_version", "batch"} <= tables:
         raise StorageForeign(f"{file} is a database of another program.")
+
+
+def _make_private(file: Path) -> None:
+    """A new file is its owner's alone; the write-ahead log beside it gets the same rights."""
+    try:
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise _unopened(file, error) from error
 
 
 def _tune(raw: object, _: object) -> None:

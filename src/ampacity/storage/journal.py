@@ -15,9 +15,11 @@ from ampacity.core.decision import Decision
 from ampacity.core.observations import Observation
 from ampacity.core.site import Site
 from ampacity.storage.blocks import Block, Blocks, Described, Inbox, Pass
+from ampacity.storage.errors import StorageError
 from ampacity.storage.history import Retention, forget
 from ampacity.storage.ledger import Ledger
 from ampacity.storage.rollup import Roller, figures
+from ampacity.storage.secrets import without_secrets
 
 FLUSH_S = 5.0
 """What is not written yet is at risk: less than the 10 s that are promised."""
@@ -43,7 +45,7 @@ class JournalWriter:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: Callable[[], Engine],
         site: Site,
         toml: str,
         *,
@@ -57,10 +59,10 @@ class JournalWriter:
         most_queued: int = MOST_QUEUED,
         most_waiting_bytes: int = MOST_WAITING_BYTES,
     ) -> None:
-        """`toml`: the text that `site` was read from. `started_wall_s` (UTC since 1970) and `started_s` (controller's
-        clock) are the same instant. `wall_s` is called in the loop's thread and in the writer's.
-
-        Does not touch the database: that may be locked or full, and be so no more later.
+        """`engine` is called in the writer's thread, and may raise StorageError again and again: the database may be
+        locked, its disk full, or not there yet. `toml`: the text that `site` was read from; its passwords are not
+        kept. `started_wall_s` (UTC since 1970) and `started_s` (controller's clock) are the same instant. `wall_s` is
+        called in the loop's thread and in the writer's.
         """
         self._engine = engine
         self._retention = retention
@@ -68,14 +70,15 @@ class JournalWriter:
         self._flush_s = flush_s
         self._most_queued = most_queued
         self._most_waiting_bytes = most_waiting_bytes
-        self._described = Described(site, toml)
+        self._described = Described(site, without_secrets(toml))
         self._inbox = Inbox(most_queued)
         self._wake = threading.Event()
         self._closing = False
         self._blocks = Blocks(block_s)
         self._waiting: deque[Block] = deque()
         self._roller = Roller()
-        self._ledger = Ledger(engine, version=version, started_wall_s=started_wall_s, started_s=started_s)
+        self._version, self._started_wall_s, self._started_s = version, started_wall_s, started_s
+        self._ledger: Ledger | None = None
         self._broken = ""
         """Why the last attempt to write failed."""
         self._pause_s = 0.0
@@ -97,7 +100,7 @@ class JournalWriter:
 
     def site_changed(self, site: Site, toml: str) -> None:
         """The passes that follow are about this site."""
-        self._described = Described(site, toml)
+        self._described = Described(site, without_secrets(toml))
 
     def close(self) -> None:
         """Writes what is left, if it can be written, and ends the thread. Blocks for 30 s at the most."""
@@ -114,7 +117,8 @@ class JournalWriter:
             while not self._closing:
                 self._wake.wait(self._flush_s)
                 self._wake.clear()
-                self._round()
+                if not self._closing:
+                    self._round()
             self._round()
         except Exception:
             # Nothing below it may raise; if it does, that must be in the log, and control goes on.
@@ -138,12 +142,19 @@ class JournalWriter:
 
     def _write(self) -> None:
         try:
+            if self._ledger is None:
+                self._ledger = Ledger(
+                    self._engine(),
+                    version=self._version,
+                    started_wall_s=self._started_wall_s,
+                    started_s=self._started_s,
+                )
             self._ledger.write(self._waiting, self._roller)
         except (IntegrityError, DataError, InterfaceError, ValueError, OverflowError) as error:
             # The values, not the database: another attempt would fail as well.
             self._failed(error)
             self._give_up(f"it can't be stored ({_cause(error)})")
-        except (SQLAlchemyError, OSError) as error:
+        except (StorageError, SQLAlchemyError, OSError) as error:
             self._failed(error)
         else:
             self._waiting.clear()
@@ -154,9 +165,11 @@ class JournalWriter:
     def _failed(self, error: Exception) -> None:
         if not self._broken:
             _log.error(
-                "storage",
+                error.code if isinstance(error, StorageError) else "storage",
                 what=f"The journal can't be written ({_cause(error)}).",
-                remedy="Control goes on. Check the disk; a gap is recorded once it works again.",
+                remedy=error.remedy
+                if isinstance(error, StorageError)
+                else "Control goes on. Check the disk; a gap is recorded once it works again.",
             )
         self._broken = _cause(error)
         self._pause_s = min(LONGEST_PAUSE_S, max(self._flush_s, 2 * self._pause_s))
@@ -183,10 +196,12 @@ class JournalWriter:
     def _forget(self) -> None:
         self._forget_s = time.monotonic() + FORGET_EVERY_S
         try:
-            forget(self._engine, self._retention, self._wall_s())
-        except (SQLAlchemyError, OSError) as error:
+            forget(self._engine(), self._retention, self._wall_s())
+        except (StorageError, SQLAlchemyError, OSError) as error:
             _log.warning("storage", what=f"Old records can't be deleted ({_cause(error)}).", remedy="Check the disk.")
 
 
 def _cause(error: Exception) -> str:
+    if isinstance(error, StorageError):
+        return error.what
     return str(getattr(error, "orig", None) or error)

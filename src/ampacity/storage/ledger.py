@@ -12,7 +12,7 @@ from ampacity.core.observations import SessionEnded
 from ampacity.storage.blocks import Block, Described, Turn
 from ampacity.storage.codec import packed_site
 from ampacity.storage.database import writing
-from ampacity.storage.records import stored_wh
+from ampacity.storage.records import stored_wh, write_end
 from ampacity.storage.rollup import Roller
 from ampacity.storage.schema import batches, gaps, runs, sessions, sites, snapshots
 
@@ -100,9 +100,10 @@ def _write_batch(connection: Connection, run: int, block: Block) -> None:
 def _write_turn(connection: Connection, turn: Turn) -> None:
     """What is stored of the session already stays: its end was durable before it came here."""
     one = turn.one
-    row: dict[str, object] = {"started_s": turn.wall_s}
     if isinstance(one, SessionEnded):
-        row = {"ended_s": turn.wall_s, "energy_wh": stored_wh(one.energy_wh), "reason": one.reason}
+        write_end(connection, one, turn.wall_s)
+        return
+    row = {"started_s": turn.wall_s, "begin_wh": stored_wh(one.meter_wh)}
     new = upsert(sessions).values(charger=one.charger, session=one.session, **row)
     kept = {name: func.coalesce(sessions.c[name], new.excluded[name]) for name in row}
     connection.execute(new.on_conflict_do_update(index_elements=["charger", "session"], set_=kept))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Engine, delete, func, insert, select
+from sqlalchemy import Connection, Engine, case, delete, func, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -54,10 +54,20 @@ def finish_session(engine: Engine, ended: SessionEnded, wall_s: float) -> None:
     Raises:
         StorageError: it could not be written.
     """
-    end = {"ended_s": wall_s, "energy_wh": stored_wh(ended.energy_wh), "reason": ended.reason}
-    row = upsert(sessions).values(charger=ended.charger, session=ended.session, **end)
     with _durably(engine) as connection:
-        connection.execute(row.on_conflict_do_update(index_elements=["charger", "session"], set_=end))
+        write_end(connection, ended, wall_s)
+
+
+def write_end(connection: Connection, ended: SessionEnded, wall_s: float) -> None:
+    """Its end, once; sent again, it completes what was not known. The energy of a session whose begin an earlier run of
+    the controller saw is the difference of the charger's register."""
+    end = {"ended_s": wall_s, "energy_wh": stored_wh(ended.energy_wh), "reason": ended.reason}
+    new = upsert(sessions).values(charger=ended.charger, session=ended.session, **end)
+    kept = {name: func.coalesce(sessions.c[name], new.excluded[name]) for name in end}
+    if ended.energy_wh is None and (stop_wh := stored_wh(ended.meter_wh)) is not None:
+        counted = stop_wh - sessions.c.begin_wh
+        kept["energy_wh"] = func.coalesce(sessions.c.energy_wh, case((counted >= 0, counted), else_=None))
+    connection.execute(new.on_conflict_do_update(index_elements=["charger", "session"], set_=kept))
 
 
 def stored_wh(energy_wh: int | None) -> int | None:
@@ -71,7 +81,8 @@ def sessions_between(engine: Engine, from_s: float, to_s: float) -> list[Session
         StorageError: they can't be read.
     """
     when = func.coalesce(sessions.c.started_s, sessions.c.ended_s)
-    query = select(sessions).where(when >= from_s, when < to_s).order_by(when, sessions.c.charger)
+    told = [sessions.c[name] for name in ("charger", "session", "started_s", "ended_s", "energy_wh", "reason")]
+    query = select(*told).where(when >= from_s, when < to_s).order_by(when, sessions.c.charger)
     with _told(), engine.connect() as connection:
         return [Session(**row) for row in connection.execute(query).mappings()]
 

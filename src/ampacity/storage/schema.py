@@ -78,6 +78,7 @@ sessions = Table(
     Column("ended_s", Float),
     Column("energy_wh", Integer),
     Column("reason", String),
+    Column("begin_wh", Integer, doc="the charger's register at its begin; NULL where that was not seen"),
 )
 settings = Table(
     "setting",

@@ -270,9 +270,14 @@ class Station:
         if not self._is_steered(message.connectorId):
             return {"transactionId": self._remembered.transactions.foreign(), "idTagInfo": {"status": "Accepted"}}
         begin = (message.connectorId, message.idTag, message.meterStart, message.timestamp)
-        number, is_new = self._remembered.transactions.start(begin, messages.whole(message.meterStart))
+        begin_wh = messages.whole(message.meterStart)
+        number, is_new = self._remembered.transactions.start(begin, begin_wh)
         if is_new:
-            self._put(SessionStarted(charger=self.endpoint.charger, at_s=self._now_s(), session=str(number)))
+            self._put(
+                SessionStarted(
+                    charger=self.endpoint.charger, at_s=self._now_s(), session=str(number), meter_wh=begin_wh
+                )
+            )
         return {"transactionId": number, "idTagInfo": {"status": "Accepted"}}
 
     def _on_stop(self, message: messages.StopTransaction) -> None:

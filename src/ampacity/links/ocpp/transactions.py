@@ -64,6 +64,7 @@ class Transactions:
             session=str(number) if number is not None else "",
             energy_wh=_energy_wh(begin_wh, meter_wh),
             reason=reason,
+            meter_wh=meter_wh,
         )
         if number is not None:
             self._ended.append(ended)

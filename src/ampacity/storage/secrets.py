@@ -1,0 +1,17 @@
+"""What must not be kept: passwords in the text of a site.toml."""
+
+from __future__ import annotations
+
+import re
+
+BLANK = '"***"'
+_SECRET = re.compile(
+    r"""((?:^|[\s{,])["']?[A-Za-z0-9_-]*(?:password|password_hash|token|secret)["']?\s*=\s*)"""
+    r"""(\"\"\".*?\"\"\"|'''.*?'''|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')""",
+    re.DOTALL | re.MULTILINE,
+)
+
+
+def without_secrets(toml: str) -> str:
+    """The text with every password, token and secret blanked, and all else as it was."""
+    return _SECRET.sub(lambda found: found[1] + BLANK, toml)
