@@ -176,7 +176,7 @@ def _soak(minutes: float, seed: int, *, save: bool) -> int:
     print(text)
     if save:
         (RESULTS / "faults-soak.txt").write_text(text + "\n", encoding="utf-8")
-    return int(done.growth() > MOST_GROWTH or done.trips > 0 or done.unexplained > 0)
+    return int(done.ended_early or done.growth() > MOST_GROWTH or done.trips > 0 or done.unexplained > 0)
 
 
 def _soak_text(done: Soaked) -> str:
@@ -191,6 +191,7 @@ def _soak_text(done: Soaked) -> str:
             f"open files: {files[0]} at first, {files[-1]} at last, most {max(files)}; threads: {done.threads[0]} to "
             f"{done.threads[-1]}; processor {done.processor_pct:.1f} % of a core",
             "",
+            *(["THE CONTROLLER ENDED BY ITSELF", *done.last_words] if done.ended_early else []),
             "what went wrong, how often",
             *(f"  {name:24} {count}" for name, count in sorted(done.deeds.items())),
             "what its log told",

@@ -46,6 +46,9 @@ class Soaked:
     told: Counter[str] = field(default_factory=Counter)
     """Warnings and errors in its log."""
     processor_pct: float = 0.0
+    ended_early: bool = False
+    """The controller ended by itself."""
+    last_words: list[str] = field(default_factory=list)
     exit_code: int = 0
 
     def growth(self) -> float:
@@ -89,7 +92,9 @@ async def soak(minutes: float, seed: int, tell: Callable[[str], None]) -> Soaked
             await town.close()
         out.trips, out.budget = town.toll.trips, town.toll.budget
         out.decisions, out.unexplained = town.controller.decisions, town.controller.unexplained
-        for line in town.controller.log.read_text(encoding="utf-8", errors="replace").splitlines():
+        lines = town.controller.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        out.last_words = lines[-60:] if out.ended_early else []
+        for line in lines:
             if found := _EVENT.search(_COLOUR.sub("", line)):
                 out.told[f"{found[1]} {found[2]}"] += 1
     return out
@@ -109,6 +114,9 @@ async def _watch(town: Town, minutes: float, out: Soaked, tell: Callable[[str], 
     begin, end_s = process.cpu_times(), time.monotonic() + minutes * 60
     while time.monotonic() < end_s:
         await asyncio.sleep(SAMPLE_S)
+        if not town.controller.running:
+            out.ended_early = True
+            return
         out.memory_mb.append(round(process.memory_info().rss / 2**20, 2))
         out.files.append(process.num_fds())
         out.threads.append(process.num_threads())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -28,8 +29,10 @@ from ampacity.links.modbus import Bus, ModbusMeter, SerialPort
 from ampacity.links.ocpp.server import OcppServer, tls_context
 from ampacity.links.ocpp.station import Endpoint
 from ampacity.runtime.loop import Loop, Watcher
+from ampacity.runtime.notices import Notices
 from ampacity.runtime.ports import Clock, Journal
 from ampacity.runtime.supervise import supervised
+from ampacity.runtime.watchdog import Watchdog
 from ampacity.storage.errors import StorageError
 from ampacity.storage.history import Retention
 from ampacity.storage.journal import JournalWriter
@@ -99,7 +102,8 @@ class App:
             wall=_wall,
             first_transaction=int(time.time()),
         )
-        self.loop = Loop(site, self._clock, self.server, self._journal, watchers)
+        self._watchdog = Watchdog(os.environ)
+        self.loop = Loop(site, self._clock, self.server, self._journal, [self._watchdog, Notices(), *watchers])
         self._buses: dict[object, Bus] = {}
         self.meters = [self._meter(site, connection) for connection in installation.meters]
 
@@ -124,12 +128,14 @@ class App:
             ),
         ]
         stop = asyncio.create_task(ended.wait(), name="stop")
+        ready = asyncio.create_task(self._tell_ready(), name="ready")
         try:
             done, _ = await asyncio.wait([serving, stop, *tasks], return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 await task
         finally:
-            await _cancelled([stop, *tasks])
+            self._watchdog.stopping()
+            await _cancelled([stop, ready, *tasks])
             left = await self.server.park()
             if left:
                 _log.warning("chargers-not-parked", chargers=left, remedy="Their leases end by themselves.")
@@ -141,6 +147,10 @@ class App:
             if self._store is not None:
                 self._store.close()
             _log.info("ended", site=self._installation.site.name)
+
+    async def _tell_ready(self) -> None:
+        await self.server.listening.wait()
+        self._watchdog.is_ready = True
 
     def _open_journal(self, store: Store, site: Site) -> Journal:
         storage = self._installation.storage
