@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import socket
 import sys
@@ -68,7 +69,7 @@ async def house(folder: Path) -> AsyncIterator[tuple[Plant, Path]]:
 
 
 @asynccontextmanager
-async def controlled(site: Path) -> AsyncIterator[Controller]:
+async def controlled(site: Path, **environment: str) -> AsyncIterator[Controller]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -78,6 +79,7 @@ async def controlled(site: Path) -> AsyncIterator[Controller]:
         "--json",
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
+        env={**os.environ, **environment},
         limit=1 << 20,
     )
     controller = Controller(process)
@@ -139,6 +141,25 @@ async def test_a_meter_that_falls_silent_stops_what_is_above_safe(tmp_path: Path
             for charger, safe in zip(blind["chargers"], _safe(site), strict=True)
             if charger["online"]
         )
+
+
+async def test_systemd_hears_that_it_is_ready_that_it_lives_and_that_it_ends(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.setblocking(False)
+        async with house(tmp_path) as (_, site):
+            told = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "2000000"}
+            async with controlled(site, **told) as controller:
+                await controller.until(lambda decision: decision["at_s"] > controller.decisions[0]["at_s"] + 3, 40)
+                assert await controller.end(signal.SIGTERM) == 0
+        heard = []
+        with suppress(BlockingIOError):
+            while True:
+                heard += systemd.recv(4096).decode().split("\n")
+    assert heard.count("READY=1") == 1
+    assert heard.count("WATCHDOG=1") >= 3
+    assert heard[-1] == "STOPPING=1"
+    assert any(line.startswith("STATUS=") for line in heard)
 
 
 async def test_it_says_what_is_wrong_with_its_file_and_ends(tmp_path: Path) -> None:
