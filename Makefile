@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check format lint types arrows audit unit fuzz bench bench-acn campaign lock docs picture clean help
+
+.PHONY: faults soak demo test check format lint types arrows audit unit fuzz bench bench-acn campaign lock docs picture clean help
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -58,6 +59,20 @@ campaign: $(READY) ## the properties on many more random sites (hours); make cam
 
 fuzz: $(READY) ## inputs that are nearly right, many of them; make fuzz EXAMPLES=20000 for more, TARGET=ocpp for some
 	@HYPOTHESIS_PROFILE=campaign AMPACITY_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/fuzz $(if $(TARGET),-k "$(TARGET)")
+
+STORIES ?= 2000
+WIRE ?= 100
+KILLS ?= 200
+SEED ?= 1
+FAULTS = PYTHONPATH=bench:. $(BIN)/python -m faults
+faults: $(READY) ## the campaign of faults: in virtual time, on the wire, and kill -9 (an hour); STORIES, WIRE, KILLS, SEED
+	@$(FAULTS) virtual --stories $(STORIES) --seed $(SEED) --save
+	@$(FAULTS) wire --stories $(WIRE) --seed $(SEED) --save
+	@$(FAULTS) kill --kills $(KILLS) --seed $(SEED) --save
+
+MINUTES ?= 60
+soak: $(READY) ## 25 chargers for an hour with faults: memory, files, warnings
+	@$(FAULTS) soak --minutes $(MINUTES) --seed $(SEED) --save
 
 docs: $(READY) ## write the pages that are made from the catalogue
 	@$(BIN)/python -m ampacity.devices.reference > docs/reference/meters.md

@@ -11,6 +11,8 @@ import argparse
 import asyncio
 import json
 import logging
+import multiprocessing
+import os
 import statistics
 import sys
 import time
@@ -31,6 +33,9 @@ RESULTS = Path(__file__).parent.parent / "results"
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m faults", description=__doc__)
     kinds = parser.add_subparsers(dest="kind", required=True)
+    quick = kinds.add_parser("virtual", help="random stories in virtual time")
+    quick.add_argument("--stories", type=int, default=2000)
+    quick.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     wire = kinds.add_parser("wire", help="random stories on real sockets, in real time")
     wire.add_argument("--stories", type=int, default=100)
     kill = kinds.add_parser("kill", help="kill -9 at random instants")
@@ -39,13 +44,15 @@ def main() -> int:
         one.add_argument("--at-once", type=int, default=at_once)
     long = kinds.add_parser("soak", help="25 chargers for an hour, with faults")
     long.add_argument("--minutes", type=float, default=60.0)
-    for one in (wire, kill, long):
+    for one in (quick, wire, kill, long):
         one.add_argument("--seed", type=int, default=1)
         one.add_argument("--save", action="store_true", help="write the results to bench/results")
     options = parser.parse_args()
     logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    if options.kind == "virtual":
+        return _virtual(options.stories, options.processes, options.seed, save=options.save)
     if options.kind == "wire":
         return _wire(options.stories, options.at_once, options.seed, save=options.save)
     if options.kind == "kill":
@@ -60,6 +67,51 @@ def _bar() -> Progress:
 
 
 _err = Console(stderr=True)
+
+
+# --- stories in virtual time -----------------------------------------------------------------------------------------
+
+
+def _virtual(stories: int, processes: int, seed: int, *, save: bool) -> int:
+    began_s = time.monotonic()
+    told: list[virtual.Told] = []
+    with _bar() as bar, multiprocessing.Pool(processes) as pool:
+        task = bar.add_task("stories in virtual time", total=stories)
+        for one in pool.imap_unordered(virtual.tell, range(seed, seed + stories)):
+            told.append(one)
+            if one.is_broken:
+                bar.console.print(f"broken: {json.dumps(one.row())}", soft_wrap=True)
+            bar.advance(task)
+    told.sort(key=lambda one: one.seed)
+    text = _virtual_text(told, seed, time.monotonic() - began_s)
+    print(text)
+    if save:
+        (RESULTS / "faults-virtual.txt").write_text(text + "\n", encoding="utf-8")
+    return int(any(one.is_broken for one in told))
+
+
+def _virtual_text(told: Sequence[virtual.Told], seed: int, seconds: float) -> str:
+    broken = [one for one in told if one.is_broken]
+    out = [
+        f"{len(told)} stories in virtual time, seeds from {seed} on, {min(one.chargers for one in told)} to "
+        f"{max(one.chargers for one in told)} chargers, {seconds / 60:.0f} min",
+        f"trips: {sum(one.trips for one in told)}; worst share of a trip budget: "
+        f"{max(one.budget for one in told):.2f}; stories above 0.25: {sum(one.budget > 0.25 for one in told)}",
+        f"longest above a limit without a break: {_spread([one.safe_s for one in told])}",
+        f"to recover: {_spread([one.recover_s for one in told])}",
+        f"setpoints without a reason: {sum(one.unexplained for one in told)}",
+        f"broken promises: {len(broken)}",
+        *(json.dumps(one.row()) for one in broken),
+        "",
+        f"{'with':24} stories  worst budget  above a limit  to recover",
+    ]
+    for name in sorted({deed for one in told for deed in one.deeds}):
+        mine = [one for one in told if name in one.deeds]
+        out.append(
+            f"{name:24} {len(mine):7}  {max(one.budget for one in mine):12.2f}  "
+            f"{max(one.safe_s for one in mine):7.1f} s max  {max(one.recover_s or 0.0 for one in mine):7.1f} s max"
+        )
+    return "\n".join(out)
 
 
 # --- stories ---------------------------------------------------------------------------------------------------------
