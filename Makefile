@@ -4,7 +4,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-
 .PHONY: faults soak demo test check format lint types arrows audit unit fuzz bench bench-acn campaign lock docs picture clean help
 
 help: ## show this

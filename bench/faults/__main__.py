@@ -23,6 +23,7 @@ import structlog
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from faults import virtual
 from faults.kill import Kills, kill_again_and_again
 from faults.soak import MOST_GROWTH, Soaked, soak
 from faults.stories import Told, tell
