@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
+from tests.links.test_ocpp_steering import BOOT, Answer, Scripted, charger, command, serving
 
 from ampacity.links.ocpp.readback import ShownPeriod, falls, periods_of
 
@@ -64,3 +66,76 @@ def test_a_schedule_must_be_at_the_safe_current_from_the_end_of_the_lease_on(
 
 def test_a_schedule_that_ends_before_the_lease_shows_nothing() -> None:
     assert not falls((ShownPeriod(0.0, 6.0),), 100.0, 6.0, 100.0)
+
+
+# --- on the wire -----------------------------------------------------------------------------------------------------
+
+
+async def _in_session(one: Scripted) -> None:
+    begun = await one.say("StartTransaction", {"connectorId": 1, "idTag": "x", "meterStart": 0})
+    values = [{"value": "13.0", "measurand": "Current.Import", "phase": "L1"}]
+    await one.say(
+        "MeterValues",
+        {"connectorId": 1, "transactionId": begun["transactionId"], "meterValue": [{"sampledValue": values}]},
+    )
+
+
+async def _leases(answer: Answer) -> tuple[float | None, float | None, list[str]]:
+    """When two setpoints end, before and after the charger has shown its schedule, and what was logged."""
+    with capture_logs() as logs:
+        async with serving() as bench, charger(bench, GetCompositeSchedule=answer) as one:
+            await one.say("BootNotification", BOOT)
+            bench.apply(command())
+            first = await bench.answer()
+            await _in_session(one)
+            await one.until_asked("GetCompositeSchedule")
+            for _ in range(2):
+                await one.say("Heartbeat", {})  # its answer is worked in by then
+            bench.apply(command(12.0))
+            second = await bench.answer(2)
+    return first.lease_end_s, second.lease_end_s, [log["event"] for log in logs]
+
+
+async def test_a_charger_whose_schedule_falls_to_the_safe_current_keeps_its_lease() -> None:
+    first, second, told = await _leases(lambda _: shown((0, 13.3), (110, 6.0), chargingRateUnit="A"))
+    assert first is not None
+    assert second is not None
+    assert "charger-lease-shown" in told
+
+
+async def test_a_charger_whose_schedule_does_not_fall_has_no_lease_any_more() -> None:
+    first, second, told = await _leases(lambda _: shown((0, 13.3), chargingRateUnit="A"))
+    assert first is not None
+    assert second is None
+    assert "charger-lease-not-shown" in told
+
+
+async def test_a_charger_that_can_show_no_schedule_is_believed() -> None:
+    _, second, told = await _leases(lambda _: "NotImplemented")
+    assert second is not None
+    assert "charger-lease-not-shown" not in told
+
+
+async def test_a_charger_is_asked_again_after_it_has_started_anew() -> None:
+    async with serving() as bench:
+        async with charger(bench, GetCompositeSchedule=lambda _: shown((0, 13.3), (110, 6.0))) as one:
+            await one.say("BootNotification", BOOT)
+            bench.apply(command())
+            await bench.answer()
+            await _in_session(one)
+            await one.until_asked("GetCompositeSchedule")
+            await one.say("BootNotification", BOOT)
+            bench.apply(command(11.0))
+            await bench.answer(2)
+            await _in_session(one)
+            await one.until_asked("GetCompositeSchedule", 2)
+
+
+async def test_a_transaction_of_a_charger_that_must_stop_is_ended() -> None:
+    async with serving() as bench, charger(bench) as one:
+        await one.say("BootNotification", BOOT)
+        await _in_session(one)
+        bench.apply(command(0.0, lease_s=None, stop=True))
+        assert (await bench.answer()).accepted
+        await one.until_asked("RemoteStopTransaction")
+        assert [p for action, p in one.got if action == "RemoteStopTransaction"] == [{"transactionId": 101}]

@@ -232,7 +232,8 @@ class Bus:
             good = isinstance(answer, ExceptionResponse) or (
                 answer.function_code == (_HOLDING if holding else _INPUT) and len(answer.registers) == count
             )
-        except (ConnectionException, OSError) as error:
+        except (ConnectionException, OSError, RuntimeError) as error:
+            # uvloop raises RuntimeError for writing into a connection that has just ended.
             self._drop()
             raise MeterSilent("The connection was lost.", remedy=self._unreachable) from error
         except ModbusException as error:

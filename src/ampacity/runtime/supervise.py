@@ -18,7 +18,7 @@ _log = structlog.get_logger("ampacity.links")
 
 
 async def supervised(source: Source, put: Put, clock: Clock, *, first_pause_s: float = FIRST_PAUSE_S) -> None:
-    """Runs the source until cancelled. An error that is not ours ends it, and the program with it."""
+    """Runs the source until cancelled. An error that is not ours is told in full, and ends nothing else."""
     pause_s, told = first_pause_s, ""
     while True:
         begin_s = clock.now_s()
@@ -28,6 +28,10 @@ async def supervised(source: Source, put: Put, clock: Clock, *, first_pause_s: f
             if str(error) != told:
                 told = str(error)
                 _log.warning(error.code, link=source.name, what=error.what, remedy=error.remedy)
+        except Exception as error:
+            if repr(error) != told:
+                told = repr(error)
+                _log.exception("link-failed", link=source.name, remedy="It is started again. Report this.")
         if clock.now_s() - begin_s > STEADY_S:
             pause_s = first_pause_s
         await asyncio.sleep(pause_s)
