@@ -9,7 +9,6 @@ from contextlib import suppress
 import pytest
 
 from ampacity.core.decision import Command, Decision
-from ampacity.core.errors import DeviceError
 from ampacity.core.observations import (
     ChargerLink,
     ChargerReport,
@@ -21,7 +20,6 @@ from ampacity.core.observations import (
 from ampacity.core.phases import PhaseAmps, Supply
 from ampacity.core.site import Charger, ChargerId, Circuit, CircuitId, Meter, MeterId, Site
 from ampacity.runtime.loop import Loop
-from ampacity.runtime.supervise import supervised
 
 
 def site() -> Site:
@@ -118,41 +116,3 @@ async def test_if_deciding_fails_every_charger_is_sent_its_safe_current() -> Non
         async with asyncio.timeout(5):
             await loop.run()
     assert [(command.charger, command.limit_a, command.lease_s) for command in chargers.commands] == [("c", 6.0, None)]
-
-
-class Flaky:
-    name = "a flaky link"
-
-    def __init__(self) -> None:
-        self.starts = 0
-        self.third = asyncio.Event()
-
-    async def run(self, put: Callable[[Observation], None]) -> None:
-        self.starts += 1
-        if self.starts == 3:
-            self.third.set()
-        raise DeviceError("It broke.")
-
-
-async def test_a_link_that_fails_is_started_again() -> None:
-    link = Flaky()
-    task = asyncio.create_task(supervised(link, lambda _: None, Clock(), first_pause_s=0.01))
-    async with asyncio.timeout(5):
-        await link.third.wait()
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
-    assert link.starts >= 3
-
-
-class Wrong:
-    name = "a wrong link"
-
-    async def run(self, put: Callable[[Observation], None]) -> None:
-        raise ZeroDivisionError
-
-
-async def test_an_error_that_is_not_ours_ends_the_program() -> None:
-    with pytest.raises(ZeroDivisionError):
-        async with asyncio.timeout(5):
-            await supervised(Wrong(), lambda _: None, Clock())
