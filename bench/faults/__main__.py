@@ -242,7 +242,8 @@ def _soak_text(done: Soaked) -> str:
             f"memory: {memory[0]:.1f} MiB at first, {memory[-1]:.1f} at last, most {max(memory):.1f}; growth after the "
             f"first ten minutes {100 * done.growth():+.1f} %",
             f"open files: {files[0]} at first, {files[-1]} at last, most {max(files)}; threads: {done.threads[0]} to "
-            f"{done.threads[-1]}; processor {done.processor_pct:.1f} % of a core",
+            f"{done.threads[-1]}; tasks: {done.tasks[:1]} at first, {done.tasks[-1:]} at last, most "
+            f"{max(done.tasks, default=0)}; processor {done.processor_pct:.1f} % of a core",
             "",
             *(["THE CONTROLLER ENDED BY ITSELF", *done.last_words] if done.ended_early else []),
             "what went wrong, how often",

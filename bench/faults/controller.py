@@ -18,8 +18,9 @@ BUFFER = 1 << 22
 class Controller:
     """Started and ended as often as one likes; what it says is counted over all its runs."""
 
-    def __init__(self, site: Path) -> None:
+    def __init__(self, site: Path, log_level: str = "info") -> None:
         self._site = site
+        self._log_level = log_level
         self.log = site.with_suffix(".log")
         self.status: dict[str, Any] | None = None
         """The newest decision since it was last started."""
@@ -52,6 +53,8 @@ class Controller:
                 "run",
                 str(self._site),
                 "--json",
+                "--log-level",
+                self._log_level,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
                 limit=BUFFER,

@@ -27,6 +27,7 @@ WARM_S = 600.0
 MOST_GROWTH = 0.02
 MILD = sorted(set(DEEDS) - {"controller-killed", "controller-ended"})
 _EVENT = re.compile(r"\[(warning|error|critical)\s*\] (\S+)")
+_TASKS = re.compile(r"\] alive .*tasks=(\d+)")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -43,6 +44,7 @@ class Soaked:
     memory_mb: list[float] = field(default_factory=list)
     files: list[int] = field(default_factory=list)
     threads: list[int] = field(default_factory=list)
+    tasks: list[int] = field(default_factory=list)
     told: Counter[str] = field(default_factory=Counter)
     """Warnings and errors in its log."""
     processor_pct: float = 0.0
@@ -71,6 +73,7 @@ async def soak(minutes: float, seed: int, tell: Callable[[str], None]) -> Soaked
         period_s=1.0,
         deadline_s=3.0,
         spare_a=100.0,
+        log_level="debug",
         seed=seed,
     )
     out = Soaked(minutes=minutes)
@@ -95,7 +98,10 @@ async def soak(minutes: float, seed: int, tell: Callable[[str], None]) -> Soaked
         lines = town.controller.log.read_text(encoding="utf-8", errors="replace").splitlines()
         out.last_words = lines[-60:] if out.ended_early else []
         for line in lines:
-            if found := _EVENT.search(_COLOUR.sub("", line)):
+            plain = _COLOUR.sub("", line)
+            if found := _TASKS.search(plain):
+                out.tasks.append(int(found[1]))
+            if found := _EVENT.search(plain):
                 out.told[f"{found[1]} {found[2]}"] += 1
     return out
 

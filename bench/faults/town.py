@@ -45,6 +45,7 @@ class Lot:
     lease_s: float = 10.0
     period_s: float = 0.5
     deadline_s: float = 2.0
+    log_level: str = "info"
     spare_a: float = 20.0
     """What the limit leaves beyond the building's worst load and the safe currents."""
     seed: int = 1
@@ -94,7 +95,7 @@ class Town:
         self.wires = [Wire(self.ocpp_port) for _ in range(lot.chargers)]
         self.chargers: list[SimulatedCharger] = []
         self.site = folder / "site.toml"
-        self.controller = Controller(self.site)
+        self.controller = Controller(self.site, lot.log_level)
         self._confirmed: list[float] = []
         self._tasks: list[asyncio.Task[None]] = []
 

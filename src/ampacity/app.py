@@ -40,6 +40,7 @@ from ampacity.storage.records import finish_session
 from ampacity.storage.store import Store
 
 SHORTEST_ANSWER_S = 1.0
+ALIVE_S = 10.0
 
 _log = structlog.get_logger("ampacity")
 
@@ -129,13 +130,14 @@ class App:
         ]
         stop = asyncio.create_task(ended.wait(), name="stop")
         ready = asyncio.create_task(self._tell_ready(), name="ready")
+        alive = asyncio.create_task(_tell_alive(), name="alive")
         try:
             done, _ = await asyncio.wait([serving, stop, *tasks], return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 await task
         finally:
             self._watchdog.stopping()
-            await _cancelled([stop, ready, *tasks])
+            await _cancelled([stop, ready, alive, *tasks])
             left = await self.server.park()
             if left:
                 _log.warning("chargers-not-parked", chargers=left, remedy="Their leases end by themselves.")
@@ -234,6 +236,13 @@ class App:
             # The journal has it as well, and goes on trying.
             what = str(error) or "The disk does not answer."
             _log.error("session-not-stored", charger=ended.charger, session=ended.session, what=what)
+
+
+async def _tell_alive() -> None:
+    """What may leak, for who looks for a leak."""
+    while True:
+        _log.debug("alive", tasks=len(asyncio.all_tasks()))
+        await asyncio.sleep(ALIVE_S)
 
 
 def _finish(store: Store, ended: SessionEnded, wall_s: float) -> None:
