@@ -57,9 +57,9 @@ async def meter_frozen(town: Town, lasts_s: float) -> None:
 
 
 async def _shows(town: Town, lasts_s: float, shows: Callable[[Sample], Sample]) -> None:
-    before, town.shows = town.shows, shows
+    town.shows.append(shows)
     await asyncio.sleep(lasts_s)
-    town.shows = before
+    town.shows.remove(shows)
 
 
 async def meter_absurd(town: Town, lasts_s: float) -> None:

@@ -76,8 +76,8 @@ class Town:
         self.toll = Toll()
         self.away_s: float | None = None
         """Since when the controller is away: from then on chargers are held to what they last acknowledged."""
-        self.shows: Callable[[Sample], Sample] = lambda sample: sample
-        """What the meter makes of the truth."""
+        self.shows: list[Callable[[Sample], Sample]] = []
+        """What the meter makes of the truth, one after the other."""
         self.meter_works = True
         self.now_a: list[float] = [0.0, 0.0, 0.0]
         self._begin = time.monotonic()
@@ -179,7 +179,10 @@ class Town:
                 done_s += STEP_S
                 self._step(done_s)
             if self.meter_works:
-                self.meter.show(self.shows(self._sample()))
+                sample = self._sample()
+                for shows in self.shows:
+                    sample = shows(sample)
+                self.meter.show(sample)
 
     def _step(self, at_s: float) -> None:
         for charger in self.chargers:

@@ -58,6 +58,24 @@ def test_a_meter_with_its_sign_turned_is_found_out_by_the_first_car(shows: Shows
     assert setpoints(one) == [0.0, 0.0]
 
 
+def test_a_charger_that_lies_can_make_a_meter_suspected_and_not_for_long() -> None:
+    one = house()
+    one.step_load(0, 0, 4.0)
+    one.plug_in(0, car())
+    one.plug_in(1, car())
+    one.run(120)
+    blind_s = 0
+    for lie_a in (0.0, 16.0, 0.0, 16.0, 0.0, None):
+        one.posts[1].lie_a = lie_a
+        one.step_load(0, 0, 4.0 if lie_a == 0.0 else 20.0)
+        for _ in range(60):
+            one.run(1)
+            blind_s = blind_s + 1 if blind(one) else 0
+            assert blind_s < 90
+    one.run(60)
+    assert blind(one) is None
+
+
 def test_a_turned_meter_is_found_out_where_many_cars_ramp_and_are_never_known_for_sure() -> None:
     count = 24
     chargers = tuple(

@@ -23,6 +23,10 @@ PEAK_STEP_A = 0.2
 """Peaks nearer to each other than this are one."""
 
 
+_Phasor = tuple[float, float, bool]
+"""Current of a line in the frame of its voltage to neutral, and whether its angle is known."""
+
+
 @dataclass(frozen=True, slots=True)
 class CarsBelow:
     """Phasor sums of the cars below a circuit at its newest sample, one a line, in amperes."""
@@ -64,12 +68,12 @@ def sampled(
     memory = frozen(
         memory._replace(stills_a=cars.stills_a if same else ()), reading, period_s, same=same, moved_a=cars.moved_a
     )
-    marks, beyond = _marks(circuit, reading, supply, line_v, cars)
+    phasors = [_phasor(reading, line, supply, line_v) for line in range(len(reading.currents))]
+    marks, beyond = _marks(circuit, at_s, phasors, cars)
     memory = against(memory, at_s, marks, beyond=beyond, silent_s=silent_s)
     window_s = max(waits_s(memory, scarce=False))
     places = tuple(
-        _place(circuit, supply, line_v, reading, memory, cars, line, gap_s, window_s)
-        for line in range(len(reading.currents))
+        [_place(circuit, phasor, at_s, memory, cars, line, gap_s, window_s) for line, phasor in enumerate(phasors)]
     )
     return memory._replace(
         at_s=at_s,
@@ -83,18 +87,16 @@ def sampled(
 
 
 def _marks(
-    circuit: Circuit, reading: MeterReading, supply: Supply, line_v: float, cars: CarsBelow
+    circuit: Circuit, at_s: float, phasors: Sequence[_Phasor], cars: CarsBelow
 ) -> tuple[tuple[SignMark | None, ...], bool]:
     """By line: meter and cars, where the angle is known and the cars draw what they draw for sure. And whether by the
     meter the building feeds back more than it can on some line."""
     out: list[SignMark | None] = []
     beyond = False
-    for line in range(len(reading.currents)):
-        re, im, known = _phasor(reading, line, supply, line_v)
+    for line, (re, im, known) in enumerate(phasors):
         low_re, most_re, most_im = cars.low_re[line], cars.most_re[line], cars.most_im[line]
-        apart_a = math.hypot(most_re - low_re, most_im - cars.low_im[line])
-        sure = known and cars.obeyed and apart_a <= KNOWN_A
-        out.append(SignMark(reading.at_s, re, im, most_re, most_im) if sure else None)
+        sure = known and cars.obeyed and math.hypot(most_re - low_re, most_im - cars.low_im[line]) <= KNOWN_A
+        out.append(SignMark(at_s, re, im, most_re, most_im) if sure else None)
         beyond = beyond or (known and feeds_back(circuit, line, re - low_re))
     return tuple(out), beyond
 
@@ -116,7 +118,7 @@ def _period_s(memory: CircuitMemory, gap_s: float) -> float | None:
     return memory.period_s + 0.2 * (min(gap_s, 2.0 * memory.period_s) - memory.period_s)
 
 
-def _phasor(reading: MeterReading, line: int, supply: Supply, line_v: float) -> tuple[float, float, bool]:
+def _phasor(reading: MeterReading, line: int, supply: Supply, line_v: float) -> _Phasor:
     """Current of a line in the frame of its voltage to neutral, and whether its angle is known."""
     amps = reading.currents[line]
     if reading.powers is None or len(reading.powers) <= line:
@@ -138,9 +140,8 @@ def _phasor(reading: MeterReading, line: int, supply: Supply, line_v: float) -> 
 
 def _place(
     circuit: Circuit,
-    supply: Supply,
-    line_v: float,
-    reading: MeterReading,
+    phasor: _Phasor,
+    at_s: float,
     memory: CircuitMemory,
     cars: CarsBelow,
     line: int,
@@ -148,7 +149,7 @@ def _place(
     window_s: float,
 ) -> PlaceMemory:
     limit = circuit.rating_a[line] * circuit.continuous_factor
-    re, im, known = _phasor(reading, line, supply, line_v)
+    re, im, known = phasor
     low_re, low_im = re - cars.most_re[line], im - cars.most_im[line]
     high_re, high_im, high_limit = re - cars.low_re[line], im - cars.low_im[line], limit
     if not known:
@@ -166,7 +167,7 @@ def _place(
     if before is not None:
         fall = math.hypot(before.measured_re, before.measured_im) - size
         until = before.unseen_until_s
-        unseen = max(0.0, before.unseen_a - max(0.0, fall)) if reading.at_s < until else 0.0
+        unseen = max(0.0, before.unseen_a - max(0.0, fall)) if at_s < until else 0.0
         budget = budget_after(before.budget, size / circuit.rating_a[line], min(gap_s, 60.0))
         peaks, last = before.peaks, before.building_a
     low_re -= unseen
@@ -179,7 +180,7 @@ def _place(
         high_re=high_re,
         high_im=high_im,
         high_limit_a=high_limit,
-        peaks=_peaks(peaks, reading.at_s, height, window_s),
+        peaks=_peaks(peaks, at_s, height, window_s),
         unseen_a=unseen,
         unseen_until_s=until,
         building_a=min(max(last, low_re), max(low_re, high_re)) if known else low_re,

@@ -150,9 +150,10 @@ def _cars_below(
     obeyed = True
     for number in topology.below[circuit]:
         memory = chargers[number]
-        obeyed = obeyed and (memory.limit_a is None or memory.draw_a <= memory.limit_a + DRAWING_A)
         if memory.limit_a == memory.draw_a == memory.draw_before_a == 0.0 and memory.online_s is not None:
             continue  # nothing flows there, and nothing did
+        if obeyed and memory.limit_a is not None and memory.draw_a > memory.limit_a + DRAWING_A:
+            obeyed = False
         low, most = _at_sample(memory, sample_s, settle_s, now_s)
         if most > 0.0:
             way = topology.way[number][memory.mask]

@@ -156,6 +156,8 @@ class CircuitMemory(NamedTuple):
     """Since when the building would, by the meter, feed back more than it can."""
     turned_s: float | None = None
     """Since when the sign is held wrong."""
+    turned_sure: bool = False
+    """The cut that followed confirmed it."""
     turns: int = 0
     """How often one of both was found, with nothing for the meter in between."""
     serial: str | None = None

@@ -57,6 +57,9 @@ BEYOND_S = 20.0
 MARK_S = 60.0
 """The building itself changes too much in a longer time."""
 
+CONFIRM_S = 45.0
+"""The cut that follows must confirm it within this time: it is a move of the cars as well. Else it was the building."""
+
 AGAIN_S, AGAIN_MOST_S = 300.0, 3600.0
 """So long after its sign was found wrong, or after it showed nothing while cars drew, a meter is tried again; each time
 twice as long."""
@@ -137,6 +140,10 @@ def frozen(
     return memory._replace(moved_s=moved_s, frozen_s=at_s, turns=min(memory.turns + 1, 9))
 
 
+def _confirm_s(memory: CircuitMemory) -> float:
+    return max(CONFIRM_S, 4.0 * (memory.period_s or 1.0))
+
+
 def _again_s(memory: CircuitMemory) -> float:
     return float(min(AGAIN_S * 2 ** max(0, memory.turns - 1), AGAIN_MOST_S))
 
@@ -154,22 +161,31 @@ def against(
     scores, turned_s, turns = memory.against or none, memory.turned_s, memory.turns
     if memory.at_s is not None and at_s - memory.at_s > silent_s:
         scores, turned_s, turns = none, None, 0
-    elif turned_s is not None and at_s - turned_s > _again_s(memory):
+    elif turned_s is not None and at_s - turned_s > (_again_s(memory) if memory.turned_sure else _confirm_s(memory)):
         scores, turned_s = tuple(min(score, TURNED - 1) for score in scores), None
     kept, after = [], []
+    sure = memory.turned_sure and turned_s is not None
     for before, now, score in zip(memory.marks or (None,) * len(marks), marks, scores, strict=True):
         mark, told = _told(before, now)
         kept.append(mark)
         after.append(0 if told < 0 else min(TURNED, score + told))
         turns = 0 if told < 0 else turns
+        sure = sure or (told > 0 and turned_s is not None)
     beyond_s = None if not beyond else (at_s if memory.beyond_s is None else memory.beyond_s)
     if beyond_s is not None and at_s - beyond_s >= BEYOND_S:
-        after = [TURNED] * len(after)
+        after, sure = [TURNED] * len(after), True
     if max(after) < TURNED:
         turned_s = None
     elif turned_s is None:
         turned_s, turns = at_s, min(turns + 1, 9)
-    return memory._replace(marks=tuple(kept), against=tuple(after), beyond_s=beyond_s, turned_s=turned_s, turns=turns)
+    return memory._replace(
+        marks=tuple(kept),
+        against=tuple(after),
+        beyond_s=beyond_s,
+        turned_s=turned_s,
+        turned_sure=sure,
+        turns=turns,
+    )
 
 
 def feeds_back(circuit: Circuit, line: int, building_a: float) -> bool:
