@@ -1,6 +1,7 @@
-"""A charger that lies about its draw can't make the controller give away current that is not there.
+"""A charger that lies about its draw can do no more than a load that is switched on.
 
-The meter contradicts it: what a lie seems to free is on the meter still, and what it seems to take is not given twice.
+What it claims to draw and does not seems to be given back by the building, and may be given to others, up to its own
+setpoint. When it draws for real the meter shows it, and it is answered as any load is.
 """
 
 from __future__ import annotations
@@ -35,6 +36,11 @@ def over_a(house: House) -> float:
     )
 
 
+def is_rising(house: House) -> bool:
+    """Whether a car draws more than a second ago, or is about to."""
+    return any(p.car is not None and p.car.risen_s(p.charger) > house.now_s - 1.0 for p in house.posts)
+
+
 @settings(max_examples=EXAMPLES or 40)
 @given(
     houses(),
@@ -42,7 +48,7 @@ def over_a(house: House) -> float:
     st.sampled_from([0.1, 0.4, 0.7]),
     st.lists(st.tuples(st.integers(0, 5), st.sampled_from(LIES_A), tenths(1, 90)), min_size=1, max_size=6),
 )
-def test_lies_bring_no_line_above_its_limit_for_longer_than_the_cars_take_to_follow(
+def test_no_line_is_above_its_limit_for_longer_than_cars_take_to_follow_once_the_liar_draws_for_real(
     fittings: Fittings, guests: list[Car], share: float, lies: list[tuple[int, float, float]]
 ) -> None:
     house = steady(fittings, guests, share)
@@ -56,6 +62,6 @@ def test_lies_bring_no_line_above_its_limit_for_longer_than_the_cars_take_to_fol
         end_s = house.now_s + lasts_s
         while house.now_s < end_s:
             house.run(1.0)
-            if over_a(house) <= NEAR_A:
+            if over_a(house) <= NEAR_A or is_rising(house):
                 calm_s = house.now_s
             assert house.now_s - calm_s <= 4 * slowest_s, (number, lie_a, over_a(house))
