@@ -181,6 +181,23 @@ def test_a_meter_that_has_just_started_and_shows_nothing_gives_no_room() -> None
     assert setpoints(one)[0] == 0.0
 
 
+def test_a_meter_that_shows_nothing_after_a_silence_lets_nobody_start() -> None:
+    one = house()
+    one.step_load(0, 0, 36.0)
+    one.plug_in(0, car())
+    one.run(60)
+    one.spoil(one.sensors[0], Fault.SILENT)
+    one.run(15)
+    one.spoil(one.sensors[0], Fault.EMPTY)
+    for _ in range(20):
+        one.run(1)
+        assert setpoints(one)[0] == 0.0
+    one.spoil(one.sensors[0], Fault.NONE)
+    one.step_load(0, 0, 10.0)
+    one.run(90)
+    assert setpoints(one)[0] > 20.0
+
+
 def test_a_circuit_of_chargers_alone_is_believed_again_though_nothing_flows_there_when_all_are_paused() -> None:
     one = house()
     one.plug_in(0, car())

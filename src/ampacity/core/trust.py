@@ -104,10 +104,11 @@ def credible(circuit: Circuit, reading: MeterReading, memory: CircuitMemory, car
         return False
     if reading.voltages is not None and all(volts < DEAD_V for volts in reading.voltages):
         return False
-    # Nothing at all, where something flowed and cars draw: the meter has just started and shows no figures yet.
+    # Nothing at all, where something flowed and cars draw, or after a silence: the meter has just started.
     empty = not any(amps) and not any(reading.powers or ())
     flowed = any(place.measured_re or place.measured_im for place in memory.places)
-    starting = memory.absurd and memory.at_s is not None and reading.at_s - memory.at_s < START_S
+    doubted = memory.absurd or memory.blind
+    starting = doubted and memory.at_s is not None and reading.at_s - memory.at_s < START_S
     return not (empty and flowed and (starting or cars_a > MOVED_A))
 
 
