@@ -101,6 +101,7 @@ def test_a_turned_meter_is_found_out_where_many_cars_ramp_and_are_never_known_fo
 
 def test_a_turned_meter_that_was_put_right_while_it_was_silent_is_believed_again() -> None:
     one = house()
+    one.step_load(0, 0, 4.0)
     one.spoil(one.sensors[0], Fault.TURNED)
     one.plug_in(0, car())
     one.run(150)

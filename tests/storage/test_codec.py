@@ -119,6 +119,7 @@ memories = st.builds(
             at_s=maybe,
             good=whole,
             frozen_s=maybe,
+            absurd_s=maybe,
             turns=whole,
             against=st.lists(whole, max_size=3).map(tuple),
             places=st.lists(

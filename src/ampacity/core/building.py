@@ -56,9 +56,9 @@ def sampled(
     for longer than `silent_s` was silent."""
     memory = renewed(memory, reading)
     least_a = max(map(math.hypot, cars.low_re, cars.low_im), default=0.0)
-    if not credible(circuit, reading, memory, least_a):
-        return memory._replace(absurd=True, good=0, marks=())
     at_s = reading.at_s
+    if not credible(circuit, reading, memory, least_a, silent_s):
+        return memory._replace(absurd_s=at_s if memory.absurd_s is None else memory.absurd_s, good=0, marks=())
     gap_s = 0.0 if memory.at_s is None else at_s - memory.at_s
     same = bool(memory.places) and all(
         abs(now - then) < 1e-9 for now, then in zip(_sizes(reading), _remembered(memory), strict=True)
@@ -79,7 +79,7 @@ def sampled(
         at_s=at_s,
         period_s=period_s,
         good=0 if memory.frozen_s is not None or memory.turned_s is not None else min(memory.good + 1, 1000),
-        absurd=False,
+        absurd_s=None,
         changed_s=changed_s,
         exchanged=memory.exchanged and memory.good + 1 < GOOD_SAMPLES,
         places=places,

@@ -138,8 +138,8 @@ class CircuitMemory(NamedTuple):
     """The meter's own, as learned."""
     good: int = 0
     """Good samples since it was last blind."""
-    absurd: bool = False
-    """The newest sample could not be believed."""
+    absurd_s: float | None = None
+    """Since when its samples can't be believed; None: the newest could."""
     changed_s: float = 0.0
     """When its figures last changed."""
     stills_a: tuple[float | None, ...] = ()

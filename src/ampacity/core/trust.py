@@ -80,11 +80,11 @@ def is_fresh(memory: CircuitMemory, reading: MeterReading | None) -> bool:
 def blindness(meter: Meter, memory: CircuitMemory, now_s: float, start_s: float) -> Blindness | None:
     """Why the circuit's meter is not believed now; None: it is."""
     if memory.at_s is None:
-        if memory.absurd and now_s - start_s > deadline_s(meter, memory):
+        if memory.absurd_s is not None and now_s - start_s > deadline_s(meter, memory):
             return Blindness.ABSURD
         return Blindness.NEVER_SEEN if now_s - start_s > deadline_s(meter, memory) else None
     if now_s - memory.at_s > deadline_s(meter, memory):
-        return Blindness.ABSURD if memory.absurd else Blindness.SILENT
+        return Blindness.SILENT if memory.absurd_s is None else Blindness.ABSURD
     if memory.frozen_s is not None:
         return Blindness.FROZEN
     if memory.turned_s is not None:
@@ -94,8 +94,9 @@ def blindness(meter: Meter, memory: CircuitMemory, now_s: float, start_s: float)
     return Blindness.EXCHANGED if memory.exchanged else Blindness.RECOVERING
 
 
-def credible(circuit: Circuit, reading: MeterReading, memory: CircuitMemory, cars_a: float) -> bool:
-    """Whether a sample can be what flows. `cars_a`: the least that the cars draw on any line."""
+def credible(circuit: Circuit, reading: MeterReading, memory: CircuitMemory, cars_a: float, silent_s: float) -> bool:
+    """Whether a sample can be what flows. `cars_a`: the least that the cars draw on any line; a meter that did not
+    speak for longer than `silent_s` was silent."""
     amps = reading.currents.values
     if len(amps) != len(circuit.rating_a) or not all(
         math.isfinite(one) and abs(one) <= ABSURD_RATIO * rating
@@ -107,8 +108,10 @@ def credible(circuit: Circuit, reading: MeterReading, memory: CircuitMemory, car
     # Nothing at all, where something flowed and cars draw, or after a silence: the meter has just started.
     empty = not any(amps) and not any(reading.powers or ())
     flowed = any(place.measured_re or place.measured_im for place in memory.places)
-    doubted = memory.absurd or memory.blind
-    starting = doubted and memory.at_s is not None and reading.at_s - memory.at_s < START_S
+    if memory.absurd_s is not None:
+        starting = reading.at_s - memory.absurd_s < START_S
+    else:
+        starting = memory.at_s is not None and reading.at_s - memory.at_s > silent_s
     return not (empty and flowed and (starting or cars_a > MOVED_A))
 
 
