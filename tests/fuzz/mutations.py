@@ -80,10 +80,11 @@ def mutated(seeds: Sequence[bytes], words: Sequence[bytes]) -> st.SearchStrategy
         st.sampled_from(_BY_WORD), _places, _places, st.sampled_from(words) | st.binary(min_size=1, max_size=4)
     ) | st.tuples(st.just(_splice), _places, _places, st.sampled_from(seeds))
 
-    def changed(seed: bytes, changes: Sequence[tuple[Change, int, int, bytes]]) -> Input:
-        body = bytearray(seed)
-        for how, at, length, word in changes:
+    @st.composite
+    def changed(draw: st.DrawFn) -> Input:
+        body = bytearray(draw(st.sampled_from(seeds)))
+        for how, at, length, word in draw(st.lists(change, max_size=MOST_CHANGES)):
             how(body, at, length, word)
         return Input(bytes(body))
 
-    return st.builds(changed, st.sampled_from(seeds), st.lists(change, max_size=MOST_CHANGES))
+    return changed()

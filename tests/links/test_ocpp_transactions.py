@@ -93,3 +93,10 @@ def test_a_register_that_is_lower_at_the_end_tells_no_energy() -> None:
     transactions.start("begin", 1000)
     ended, _ = transactions.stop(101, 999, "Local", 5.0)
     assert ended.energy_wh is None
+
+
+def test_a_register_below_zero_is_no_register() -> None:
+    transactions = _transactions()
+    transactions.start("begin", 1000)
+    ended, _ = transactions.stop(101, -1, "Local", 5.0)
+    assert (ended.meter_wh, ended.energy_wh) == (None, None)

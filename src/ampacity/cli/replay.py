@@ -58,13 +58,14 @@ def _compared(database: Path, run: int | None) -> list[dict[str, Any]]:
     """
     if not database.is_file():
         raise StorageError(f"{database} is no file.", remedy="Give the database that [storage] file names.")
-    engine = open_database(database)
     try:
-        return [_replayed(engine, one) for one in recorded_runs(engine) if run is None or one.id == run]
-    except SQLAlchemyError as error:
+        engine = open_database(database)
+        try:
+            return [_replayed(engine, one) for one in recorded_runs(engine) if run is None or one.id == run]
+        finally:
+            engine.dispose()
+    except (SQLAlchemyError, UnicodeError) as error:  # SQLite's own words about the damage may be damaged, too
         raise StorageDamaged(f"{database} can't be read ({getattr(error, 'orig', None) or error}).") from error
-    finally:
-        engine.dispose()
 
 
 def _replayed(engine: Engine, one: Run) -> dict[str, Any]:

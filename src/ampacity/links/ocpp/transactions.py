@@ -52,6 +52,8 @@ class Transactions:
         self, transaction: int | None, meter_wh: int | None, reason: str, at_s: float
     ) -> tuple[SessionEnded, bool]:
         """The end of a transaction, and whether it is news for the socket: an old one's is not."""
+        if meter_wh is not None and meter_wh < 0:
+            meter_wh = None  # no register counts below nothing
         number = transaction if transaction is not None and transaction > 0 else self.current
         for one in self._ended:
             if one.session == str(number):
