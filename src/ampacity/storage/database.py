@@ -41,7 +41,7 @@ def open_database(file: Path, *, busy_s: float = BUSY_S) -> Engine:
     try:
         with engine.begin() as connection:
             _migrate(connection, file)
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, ValueError) as error:  # a damaged schema may be no text
         engine.dispose()
         raise _unopened(file, getattr(error, "orig", None) or error) from error
     except StorageError:
@@ -89,7 +89,7 @@ def _look(file: Path) -> None:
         with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True, timeout=BUSY_S)) as raw:
             mark = raw.execute("PRAGMA application_id").fetchone()[0]
             tables = {row[0] for row in raw.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, ValueError) as error:
         raise _unopened(file, error) from error
     if tables and mark != OURS and not {"alembic_version", "batch"} <= tables:
         raise StorageForeign(f"{file} is a database of another program.")

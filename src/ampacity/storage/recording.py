@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from ampacity.core.decision import Command, Decision
 from ampacity.core.observations import Observation, Observed
@@ -21,7 +23,11 @@ from ampacity.storage.codec import (
     unpacked_site,
     unpacked_start,
 )
+from ampacity.storage.errors import StorageDamaged
 from ampacity.storage.schema import batches, gaps, runs, sites, snapshots
+
+LATEST_S = 2.0**37
+"""No computer's clock shows a later time, in seconds since 1970."""
 
 Decide = Callable[[Site, Observed, float], Decision]
 
@@ -78,13 +84,33 @@ class Replayed:
     """In words; empty when it is the same."""
 
 
+@contextmanager
+def _readable() -> Iterator[None]:
+    """SQLite gives back any type from any column of a damaged file, and words about the damage that are no text."""
+    try:
+        yield
+    except (SQLAlchemyError, TypeError, ValueError, LookupError, OverflowError) as error:
+        raise StorageDamaged(f"A record can't be read ({getattr(error, 'orig', None) or error}).") from error
+
+
 def recorded_runs(engine: Engine) -> list[Run]:
-    """All runs in the journal, oldest first."""
+    """All runs in the journal, oldest first.
+
+    Raises:
+        StorageDamaged: they can't be read back.
+    """
     kept = select(func.coalesce(func.sum(batches.c.passes), 0)).where(batches.c.run == runs.c.id).scalar_subquery()
     lost = select(func.coalesce(func.sum(gaps.c.passes), 0)).where(gaps.c.run == runs.c.id).scalar_subquery()
-    with engine.connect() as connection:
-        rows = connection.execute(select(runs.c.id, runs.c.started_s, runs.c.version, kept, lost).order_by(runs.c.id))
-        return [Run(*row) for row in rows]
+    query = select(runs.c.id, runs.c.started_s, runs.c.version, kept, lost).order_by(runs.c.id)
+    with _readable(), engine.connect() as connection:
+        return [Run(int(r[0]), _moment_s(r[1]), str(r[2]), int(r[3]), int(r[4])) for r in connection.execute(query)]
+
+
+def _moment_s(value: object) -> float:
+    seconds = float(str(value))
+    if not 0.0 <= seconds < LATEST_S:
+        raise ValueError(f"{seconds:g} is no time")
+    return seconds
 
 
 def recording(engine: Engine, run: int, from_s: float = -math.inf, to_s: float = math.inf) -> Iterator[Recorded]:
@@ -95,6 +121,16 @@ def recording(engine: Engine, run: int, from_s: float = -math.inf, to_s: float =
     Raises:
         StorageDamaged: a record can't be read back.
     """
+    passes = _passes(engine, run, from_s, to_s)
+    while True:
+        with _readable():
+            one = next(passes, None)
+        if one is None:
+            return
+        yield one
+
+
+def _passes(engine: Engine, run: int, from_s: float, to_s: float) -> Iterator[Recorded]:
     with engine.connect() as connection:
         start_s = _start_of(connection, run, from_s)
         if start_s is None:
@@ -102,7 +138,7 @@ def recording(engine: Engine, run: int, from_s: float = -math.inf, to_s: float =
         changes = connection.execute(
             select(sites.c.from_s, sites.c.site).where(sites.c.run == run).order_by(sites.c.id)
         ).all()
-        starts = [row.from_s for row in changes]
+        starts = [float(row.from_s) for row in changes]
         known = [unpacked_site(row.site) for row in changes]
         rows = connection.execute(
             select(batches, snapshots.c.body.label("start"))

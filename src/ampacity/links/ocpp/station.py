@@ -271,6 +271,8 @@ class Station:
             return {"transactionId": self._remembered.transactions.foreign(), "idTagInfo": {"status": "Accepted"}}
         begin = (message.connectorId, message.idTag, message.meterStart, message.timestamp)
         begin_wh = messages.whole(message.meterStart)
+        if begin_wh is not None and begin_wh < 0:
+            begin_wh = None  # no register counts below nothing
         number, is_new = self._remembered.transactions.start(begin, begin_wh)
         if is_new:
             self._put(
