@@ -15,7 +15,7 @@ from faults.record import look
 from faults.stories import until
 from faults.town import LATE_S, TRACES, Lot, Town, name_of
 
-LEASE_S = 10.0
+LEASE_S = 30.0
 BACK_S = 60.0
 WATCH_S = 12.0
 """So long after a start nobody may be stopped by the start alone."""
@@ -105,7 +105,8 @@ async def _once(town: Town, chance: random.Random, out: Kills) -> None:
     await town.controller.start()
     online = await until(lambda: _is_back(town), BACK_S)
     out.back_s.append(round(time.monotonic() - started_s, 1) if online else BACK_S)
-    held = dead_s < LEASE_S - 4.0
+    # Renewed at half their time: those that end meanwhile stop cars, as they should.
+    held = dead_s < LEASE_S / 2 - 5.0
     stopped = await _stopped(town, charging, started_s + WATCH_S) if held else []
     if town.toll.late_s >= LATE_S:
         out.late += 1
@@ -127,14 +128,15 @@ def _is_back(town: Town) -> bool:
 
 
 async def _stopped(town: Town, charging: set[int], end_s: float) -> list[str]:
-    """Of those that charged, who was stopped until then without a reason of its own."""
+    """Of those that charged, who was stopped until then without a reason of its own. A charger that has not dialled yet
+    is not stopped by us: its lease has ended."""
     out = []
     while time.monotonic() < end_s:
         await asyncio.sleep(0.2)
         for number in sorted(charging - town.charging()):
             one = town.controller.charger(name_of(number))
             rule = None if one is None else one["rule"]
-            if rule is not None and rule not in ("circuit-full", "turn"):
+            if rule is not None and rule not in ("circuit-full", "turn", "offline"):
                 out.append(f"{name_of(number)}: {rule}")
             if rule is not None:
                 charging.discard(number)

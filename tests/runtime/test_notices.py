@@ -38,6 +38,7 @@ def test_every_kind_of_blindness_and_every_flag_has_words_and_a_remedy() -> None
 
 def test_a_silent_meter_is_told_once_and_so_is_its_return() -> None:
     one = house()
+    one.step_load(0, 0, 4.0)
     one.plug_in(0, car())
     one.run(60)
     one.spoil(one.sensors[0], Fault.SILENT)

@@ -99,8 +99,8 @@ def _cars(
                 car.reason = _nothing(one, memory)
             else:
                 car.limit_a = min(cap, _limit_now(charger, one, memory))
-                if car.limit_a > 0 and (memory.limit_a is None or not memory.answered):
-                    # What it may hold is reserved; that is no room to raise it into before it has confirmed less.
+                if memory.limit_a is None or not memory.answered:
+                    # What it may hold is reserved; that is no room to give it before it has confirmed less.
                     car.cap_a = car.limit_a
                     car.reason = _STARTING if memory.limit_a is None else (_REFUSED if memory.refusals else _PACING)
     return cars

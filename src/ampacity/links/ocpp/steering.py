@@ -340,7 +340,9 @@ class Steering:
             await self._try(messages.TriggerMessage(requestedMessage=wanted))
 
     async def _ask_for_status(self) -> None:
-        await self._try(messages.TriggerMessage(requestedMessage="StatusNotification"))
+        """And for what it draws: until that is known nothing is told to one that charges."""
+        for wanted in ("StatusNotification", "MeterValues"):
+            await self._try(messages.TriggerMessage(requestedMessage=wanted))
 
     async def _read_configuration(self) -> None:
         await self._setpoints()
