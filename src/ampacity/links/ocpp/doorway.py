@@ -115,6 +115,7 @@ class GuardedConnection(ServerConnection):
             self._open(raw)
         else:
             raw.pause_reading()
+            self.loop.call_soon(_pause_again, raw)
             self._entering = self.loop.create_task(self._enter(raw, wait_s))
 
     def data_received(self, data: bytes) -> None:
@@ -187,6 +188,13 @@ class GuardedConnection(ServerConnection):
         if self._early:
             early, self._early = self._early, b""
             super().data_received(early)
+
+
+def _pause_again(raw: asyncio.Transport) -> None:
+    """Python 3.11.2 (Debian 12) begins to read after `connection_made` although it was told there to pause, and what it
+    reads then is missing in the TLS handshake."""
+    raw.resume_reading()
+    raw.pause_reading()
 
 
 def address_of(peer: object) -> str:
