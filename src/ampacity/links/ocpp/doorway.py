@@ -115,7 +115,8 @@ class GuardedConnection(ServerConnection):
             self._open(raw)
         else:
             raw.pause_reading()
-            self.loop.call_soon(_pause_again, raw)
+            if isinstance(self.loop, asyncio.SelectorEventLoop):
+                self.loop.call_soon(_pause_again, raw)
             self._entering = self.loop.create_task(self._enter(raw, wait_s))
 
     def data_received(self, data: bytes) -> None:
