@@ -1,0 +1,96 @@
+"""What the API needs of the controller around it. The composition root provides it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Protocol
+
+from fastapi import Depends, Request
+from sqlalchemy import Engine
+
+from ampacity.api.access import Identify
+from ampacity.config.installation import Installation
+from ampacity.core.decision import Decision
+from ampacity.core.observations import Observation, Observed
+from ampacity.core.site import ChargerId, Site
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latest:
+    """The newest decision and what it was made on. A value: nothing in it changes."""
+
+    at_s: float
+    """UTC seconds since 1970."""
+    site: Site
+    observed: Observed
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StationFacts:
+    """What a charger says of itself when it boots; empty: nothing yet."""
+
+    vendor: str = ""
+    model: str = ""
+    firmware: str = ""
+    family: str = ""
+    """Catalogue id."""
+
+
+class Control(Protocol):
+    """The running controller. All methods may be called from any thread and return at once, but for `use`."""
+
+    @property
+    def installation(self) -> Installation:
+        """The site.toml in use."""
+        ...
+
+    @property
+    def latest(self) -> Latest | None:
+        """None: before the first pass."""
+        ...
+
+    def put(self, one: Observation) -> None:
+        """A person's wish, through the same door as everything else. `at_s` is the controller's clock: `now_s`."""
+        ...
+
+    def now_s(self) -> float:
+        """The controller's monotonic clock."""
+        ...
+
+    def stations(self) -> Mapping[ChargerId, StationFacts]: ...
+
+    def watch(self, told: Callable[[Latest], None]) -> Callable[[], None]:
+        """`told` is called after every decision, on the control thread: it must return at once. Returns how to stop
+        it."""
+        ...
+
+    def use(self, installation: Installation) -> None:
+        """From the next pass on this is the site, its meters and its chargers. Blocks until it is.
+
+        Raises:
+            AmpacityError: it can't be used; the one before is still in use.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """All that routes reach for."""
+
+    control: Control
+    engine: Callable[[], Engine]
+    """The database; blocks while it opens. Raises StorageError."""
+    identify: Identify
+    wall_s: Callable[[], float]
+    """UTC seconds since 1970."""
+
+
+def _services(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+Reach = Annotated[Services, Depends(_services)]
+"""A route's argument: `services: Reach`."""

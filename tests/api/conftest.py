@@ -1,0 +1,138 @@
+"""A controller's shape around the API: its routes are called without a socket."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from fastapi import Request
+from fastapi.testclient import TestClient
+from sqlalchemy import Engine
+
+from ampacity.api.access import Person, Role, Scope
+from ampacity.api.ports import Latest, Services, StationFacts
+from ampacity.api.server import create
+from ampacity.config.installation import Installation
+from ampacity.config.site_toml import load
+from ampacity.config.template import new_site_text
+from ampacity.core.decide import decide
+from ampacity.core.observations import Observation, Observed
+from ampacity.core.phases import Supply
+from ampacity.core.site import ChargerId
+from ampacity.storage.database import open_database
+
+CSRF = "the page's own"
+
+
+@dataclass
+class FakeControl:
+    """A controller whose passes are made by the test."""
+
+    installation: Installation
+    clock_s: float = 1000.0
+    latest: Latest | None = None
+    seen: list[Observation] = field(default_factory=list)
+    facts: dict[ChargerId, StationFacts] = field(default_factory=dict)
+    observed: Observed = field(default_factory=Observed)
+    told: list[Callable[[Latest], None]] = field(default_factory=list)
+    used: list[Installation] = field(default_factory=list)
+
+    def put(self, one: Observation) -> None:
+        self.seen.append(one)
+
+    def now_s(self) -> float:
+        return self.clock_s
+
+    def stations(self) -> Mapping[ChargerId, StationFacts]:
+        return self.facts
+
+    def watch(self, told: Callable[[Latest], None]) -> Callable[[], None]:
+        self.told.append(told)
+        return lambda: self.told.remove(told)
+
+    def use(self, installation: Installation) -> None:
+        self.used.append(installation)
+        self.installation = installation
+
+    def step(self, *seen: Observation, after_s: float = 1.0) -> Latest:
+        """One real decision on what was seen."""
+        self.clock_s += after_s
+        site = self.installation.site
+        self.observed = self.observed.with_(site, [*self.seen, *seen])
+        decision = decide(site, self.observed, self.clock_s)
+        self.observed = self.observed.remembering(decision.memory)
+        self.latest = Latest(at_s=time.time(), site=site, observed=self.observed, decision=decision)
+        for told in self.told:
+            told(self.latest)
+        return self.latest
+
+
+class As(Protocol):
+    """Makes a client that acts as a role, or as a token with scopes."""
+
+    def __call__(self, role: Role | None = None, *, scopes: frozenset[Scope] | None = None) -> TestClient: ...
+
+
+def identify(request: Request) -> Person | None:
+    """Who the test says it is."""
+    scopes = request.headers.get("x-test-scopes")
+    if scopes is not None:
+        named = frozenset(Scope(one) for one in scopes.split(",") if one)
+        return Person(account=None, name="a token", role=Role.OWNER, scopes=named)
+    role = request.headers.get("x-test-role")
+    if role is None:
+        return None
+    return Person(account=list(Role).index(Role(role)) + 1, name=role, role=Role(role), sign_in=1, csrf=CSRF)
+
+
+@pytest.fixture
+def site_file(tmp_path: Path) -> Path:
+    path = tmp_path / "site.toml"
+    path.write_text(
+        new_site_text(
+            name="Test house",
+            supply=Supply.THREE_PHASE,
+            region="europe",
+            limit_a=40,
+            chargers=3,
+            meter_host="127.0.0.1",
+            meter_serial=None,
+        )
+    )
+    return path
+
+
+@pytest.fixture
+def control(site_file: Path) -> FakeControl:
+    return FakeControl(load(site_file))
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    engine = open_database(tmp_path / "ampacity.db")
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def services(control: FakeControl, engine: Engine) -> Services:
+    return Services(control=control, engine=lambda: engine, identify=identify, wall_s=time.time)
+
+
+@pytest.fixture
+def client_as(services: Services) -> As:
+    app = create(services)
+
+    def client(role: Role | None = None, *, scopes: frozenset[Scope] | None = None) -> TestClient:
+        headers = {}
+        if role is not None:
+            headers = {"x-test-role": role.value, "x-csrf": CSRF}
+        if scopes is not None:
+            headers = {"x-test-scopes": ",".join(scope.value for scope in scopes)}
+        return TestClient(app, headers=headers, raise_server_exceptions=True)
+
+    return client
