@@ -113,9 +113,9 @@ class Yard:
 
     # --- what people and fate do ---
 
-    def wish(self, number: int, *, paused: bool | None = None, rank: int | None = None) -> None:
+    def wish(self, number: int, *, paused: bool | None = None, first: bool | None = None) -> None:
         charger = self.site.chargers[number].id
-        self._inbox.append(Wish(charger=charger, at_s=self.now_s, paused=paused, rank=rank))
+        self._inbox.append(Wish(charger=charger, at_s=self.now_s, paused=paused, first=first))
 
     def link(self, number: int, online: bool) -> None:
         post = self.posts[number]

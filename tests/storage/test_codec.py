@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 from ampacity.core.decision import Command, Decision
 from ampacity.core.memory import ChargerMemory, CircuitMemory, Memory, PlaceMemory, Want
 from ampacity.core.observations import (
+    Allowance,
     ChargerLink,
     ChargerReport,
     ChargerSeen,
     ChargerState,
+    Hold,
     MeterReading,
     Observation,
     Observed,
@@ -87,11 +89,18 @@ observations: st.SearchStrategy[Observation] = st.one_of(
     ),
     st.builds(ChargerLink, charger=chargers, at_s=numbers, online=st.booleans()),
     answers,
-    st.builds(SessionStarted, charger=chargers, at_s=numbers, session=ids),
+    st.builds(SessionStarted, charger=chargers, at_s=numbers, session=ids, tag=st.none() | st.text()),
     st.builds(SessionEnded, charger=chargers, at_s=numbers, session=ids, energy_wh=st.none() | whole, reason=ids),
     st.builds(
-        Wish, charger=chargers, at_s=numbers, paused=st.none() | st.booleans(), rank=st.none() | whole, by=st.text()
+        Wish,
+        charger=chargers,
+        at_s=numbers,
+        paused=st.none() | st.booleans(),
+        first=st.none() | st.booleans(),
+        until_s=maybe,
+        by=st.text(),
     ),
+    st.builds(Allowance, charger=chargers, at_s=numbers, most_a=maybe, hold=st.sampled_from(Hold)),
 )
 memories = st.builds(
     Memory,
@@ -133,7 +142,14 @@ memories = st.builds(
     ),
 )
 seen_of_chargers = st.builds(
-    ChargerSeen, news=whole, energy_wh=st.none() | whole, rank=st.none() | whole, answer=st.none() | answers
+    ChargerSeen,
+    news=whole,
+    energy_wh=st.none() | whole,
+    answer=st.none() | answers,
+    paused_until_s=maybe,
+    first=st.booleans(),
+    most_a=maybe,
+    hold=st.none() | st.sampled_from(Hold),
 )
 observeds = st.builds(
     Observed,

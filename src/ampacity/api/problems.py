@@ -21,7 +21,9 @@ MEDIA_TYPE = "application/problem+json"
 class Problem(AmpacityError):
     """A request that is refused. Subclasses give `code`, `status` and `remedy`; `params` fill the app's texts."""
 
+    code = "refused"
     status = 400
+    remedy = "Correct the request."
 
     def __init__(
         self,

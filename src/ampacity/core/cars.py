@@ -91,6 +91,7 @@ def updated(
         None if memory.stopped_s is None else memory.stopped_s + STOPPED_S,
         None if memory.strays == 0 else memory.strayed_s + STOPPED_S,
         memory.lease_end_s,
+        seen.paused_until_s if seen.paused else None,
         None if seen.online else memory.told_end_s,
         None if seen.online or memory.limit_a is not None else start_s + charger.lease_s,
     ):
@@ -279,7 +280,8 @@ def _with_want(charger: Charger, seen: ChargerSeen, memory: ChargerMemory, now_s
     if seen.state is not None and seen.state not in _CONNECTED:
         # No car. A charger that still measures a draw is believed in that: the draw counts, nothing is offered.
         return memory._replace(want=Want.NOTHING, mask=0, cap_a=charger.max_a, trial_s=None, idle_s=None)
-    if seen.paused or memory.stopped_s is not None:
+    held = seen.most_a is not None and seen.most_a < charger.min_a
+    if held or seen.is_paused(now_s) or memory.stopped_s is not None:
         return memory._replace(want=Want.NOTHING, trial_s=None, idle_s=None)
     if memory.cap_a == 0.0:
         memory = memory._replace(cap_a=charger.max_a)

@@ -31,7 +31,7 @@ def explain(site: Site, cars: Sequence[Car], rooms: Rooms) -> None:
         if car.reason is not None or car.limit_a >= car.charger.max_a - NEAR_A:
             continue
         if car.want is Want.START or car.limit_a >= car.cap_a - NEAR_A:
-            car.reason = _NOT_ASKING if car.want is Want.START else _NOT_NEEDED
+            car.reason = car.held_by or (_NOT_ASKING if car.want is Want.START else _NOT_NEEDED)
         elif car.limit_a == 0:
             car.reason = _why_it_waits(site, car, charging, rooms)
         else:

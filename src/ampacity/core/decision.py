@@ -42,6 +42,12 @@ class Rule(Enum):
     """It drew more than it may again and again, and is stopped."""
     STARTING = "starting"
     """The controller has just started and waits for the first readings."""
+    SCHEDULE = "schedule"
+    """By a schedule it may not have more now."""
+    SURPLUS = "surplus"
+    """Solar charging: the sun does not give more now."""
+    OFF = "off"
+    """Load management is off: the charger has its safe current."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,9 @@ class SessionStarted:
     meter_wh: int | None = None
     """The charger's energy register then."""
 
+    tag: str | None = None
+    """What was held to the charger; None: nothing, or it is not told."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionEnded:
@@ -130,18 +133,43 @@ class SessionEnded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What a person asks for a charger."""
+    """What a person asks for a charger. It ends with the session, or when the car leaves, if not before."""
 
     charger: ChargerId
     at_s: float
     paused: bool | None = None
-    rank: int | None = None
-    """Instead of the charger's own rank; at least 1."""
+    first: bool | None = None
+    """It comes before all that are not: priority."""
+
+    until_s: float | None = None
+    """When what is wished here ends; None: with the session."""
 
     by: str = ""
 
 
-Observation = MeterReading | ChargerReport | ChargerLink | SetpointAnswer | SessionStarted | SessionEnded | Wish
+class Hold(Enum):
+    """What a charger may be held by beside circuits and people."""
+
+    SCHEDULE = "schedule"
+    SURPLUS = "surplus"
+    """Solar charging: it gets what the building would feed into the grid."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowance:
+    """The most a charger may have by the features that go by the clock or the sun, from now on until the next one."""
+
+    charger: ChargerId
+    at_s: float
+    most_a: float | None
+    """At least 0. Less than the charger's minimum is a pause; None: they set no limit."""
+    hold: Hold
+    """Which of them sets it."""
+
+
+Observation = (
+    MeterReading | ChargerReport | ChargerLink | SetpointAnswer | SessionStarted | SessionEnded | Wish | Allowance
+)
 
 
 class ChargerSeen(NamedTuple):
@@ -168,7 +196,21 @@ class ChargerSeen(NamedTuple):
     session: str | None = None
     session_at_s: float | None = None
     paused: bool = False
-    rank: int | None = None
+    paused_until_s: float | None = None
+    """None: with the session."""
+    first: bool = False
+    first_until_s: float | None = None
+    most_a: float | None = None
+    """By the features that go by the clock or the sun; None: no limit."""
+    hold: Hold | None = None
+
+    def is_paused(self, now_s: float) -> bool:
+        """Whether a person's wish to pause it holds."""
+        return self.paused and (self.paused_until_s is None or now_s < self.paused_until_s)
+
+    def is_first(self, now_s: float) -> bool:
+        """Whether a person's wish to put it first holds."""
+        return self.first and (self.first_until_s is None or now_s < self.first_until_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,19 +251,36 @@ def _merged(seen: ChargerSeen, one: Observation) -> ChargerSeen:
         case SessionStarted():
             return seen._replace(news=news, session=one.session, session_at_s=one.at_s)
         case SessionEnded():
-            return seen._replace(news=news, session=None, session_at_s=one.at_s)
+            return _unwished(seen._replace(news=news, session=None, session_at_s=one.at_s))
         case Wish():
-            return seen._replace(
-                news=news,
-                paused=seen.paused if one.paused is None else one.paused,
-                rank=seen.rank if one.rank is None else one.rank,
-            )
+            return _with_wish(seen._replace(news=news), one)
+        case Allowance():
+            return seen._replace(news=news, most_a=one.most_a, hold=None if one.most_a is None else one.hold)
         case MeterReading():
             return seen
     assert_never(one)
 
 
+def _with_wish(seen: ChargerSeen, wish: Wish) -> ChargerSeen:
+    if wish.paused is not None:
+        seen = seen._replace(paused=wish.paused, paused_until_s=wish.until_s)
+    if wish.first is not None:
+        seen = seen._replace(first=wish.first, first_until_s=wish.until_s)
+    return seen
+
+
+def _unwished(seen: ChargerSeen) -> ChargerSeen:
+    """What was wished without an end ends with the session."""
+    if seen.paused and seen.paused_until_s is None:
+        seen = seen._replace(paused=False)
+    if seen.first and seen.first_until_s is None:
+        seen = seen._replace(first=False)
+    return seen
+
+
 def _with_report(seen: ChargerSeen, report: ChargerReport) -> ChargerSeen:
+    if report.state is ChargerState.AVAILABLE and seen.state not in (None, ChargerState.AVAILABLE):
+        seen = _unwished(seen)
     measured = report.currents is not None or report.current_a is not None or report.power_w is not None
     return seen._replace(
         news=seen.news + 1,

@@ -45,6 +45,8 @@ class Car:
     holds_a: float = 0.0
     """What it has beyond its setpoint: it refused to give that up, its lease ended, or its car draws more than it may.
     A meter shows it; where there is none, it has to be counted."""
+    held_by: Cause | None = None
+    """What makes its cap lower than it would be: a schedule, the sun, load management that is off."""
     reason: Cause | None = None
     place: Place | None = None
     spare: bool = False

@@ -10,7 +10,7 @@ from ampacity.core.cars import DRAWING_A, FIRST_REPORT_S, FOLLOW_S, STALE_S
 from ampacity.core.causes import explain
 from ampacity.core.decision import Blindness, Cause, Rule
 from ampacity.core.memory import ChargerMemory, CircuitMemory, Want
-from ampacity.core.observations import ChargerSeen, ChargerState
+from ampacity.core.observations import ChargerSeen, ChargerState, Hold
 from ampacity.core.plan import Car, Plan
 from ampacity.core.raising import Times
 from ampacity.core.rooms import cut_room, rooms_of
@@ -26,6 +26,10 @@ _DISOBEYS = Cause(Rule.DISOBEYS)
 _PACING = Cause(Rule.PACING)
 _REFUSED = Cause(Rule.REFUSED)
 _NO_CAR = Cause(Rule.NO_CAR)
+_OFF = Cause(Rule.OFF)
+_HOLDS = {Hold.SCHEDULE: Cause(Rule.SCHEDULE), Hold.SURPLUS: Cause(Rule.SURPLUS)}
+_FIRST = 0
+"""Before every rank that a site may give."""
 
 
 def planned(
@@ -80,9 +84,13 @@ def _cars(
             cap = charger.min_a
         elif 0.0 < memory.cap_a < cap:
             cap = max(charger.min_a, on_step_a(memory.cap_a, charger.step_a))
-        rank = charger.rank if one.rank is None else one.rank
+        cap, held_by = _held_to(site, charger, one, cap)
+        if cap < charger.min_a:
+            want = Want.NOTHING
+        rank = _FIRST if one.is_first(now_s) else charger.rank
         limit, pulls = memory.ceiling_a, all_pulls[way]
         car = Car(number, charger, memory, limit, way, pulls, charger.min_a, cap, rank, want, False)
+        car.held_by = held_by
         cars.append(car)
         if memory.online_s is None:
             car.reason = _OFFLINE
@@ -96,7 +104,7 @@ def _cars(
                 car.holds_a = _held_a(memory, memory.limit_a, now_s)
             if want is Want.NOTHING:
                 car.limit_a = 0.0
-                car.reason = _nothing(one, memory)
+                car.reason = _nothing(one, memory, held_by, now_s)
             else:
                 car.limit_a = min(cap, _limit_now(charger, one, memory))
                 if memory.limit_a is None or not memory.answered:
@@ -144,15 +152,29 @@ def _limit_now(charger: Charger, seen: ChargerSeen, memory: ChargerMemory) -> fl
     return charger.min_a if seen.state is ChargerState.CHARGING and seen.measured_at_s is None else 0.0
 
 
-def _nothing(seen: ChargerSeen, memory: ChargerMemory) -> Cause:
+def _held_to(site: Site, charger: Charger, seen: ChargerSeen, cap_a: float) -> tuple[float, Cause | None]:
+    """The most it may have by what is switched on, and what sets that; None: nothing does."""
+    cause = None
+    if seen.most_a is not None and seen.hold is not None and seen.most_a < cap_a:
+        cap_a, cause = on_step_a(seen.most_a, charger.step_a), _HOLDS[seen.hold]
+    if not site.active and charger.safe_a < cap_a:
+        cap_a, cause = charger.safe_a, _OFF
+    return cap_a, cause
+
+
+def _nothing(seen: ChargerSeen, memory: ChargerMemory, held_by: Cause | None, now_s: float) -> Cause:
     """Why a socket wants nothing."""
     if seen.state is ChargerState.FAULTED or seen.state is ChargerState.UNAVAILABLE:
         return _FAULTED
-    if seen.paused:
-        return _PAUSED
     if memory.stopped_s is not None:
         return _DISOBEYS
-    return _NOT_ASKING if seen.state is ChargerState.FINISHING else _NO_CAR
+    if seen.state is ChargerState.FINISHING:
+        return _NOT_ASKING
+    if seen.state is ChargerState.AVAILABLE:
+        return _NO_CAR
+    if seen.is_paused(now_s):
+        return _PAUSED
+    return held_by or _NO_CAR
 
 
 def _hold_back_blind(site: Site, cars: list[Car], blind: Sequence[Blindness | None]) -> None:

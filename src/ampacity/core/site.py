@@ -70,6 +70,10 @@ class Circuit:
     worst_load_a: PhaseAmps | None = None
     """The building's worst load on this circuit, without chargers, for the safe-current proof. None: not stated."""
 
+    spans: bool = False
+    """It has no wire of its own and limits all chargers of the site together, wherever they hang: static load
+    management. No parent, no meter, and no circuit below it."""
+
     @property
     def limit_a(self) -> PhaseAmps:
         """What may flow on each line for ever."""
@@ -143,6 +147,9 @@ class Site:
     turn_s: float = 900.0
     """How long a car charges before it gives way to one that waits. At least 600."""
 
+    active: bool = True
+    """False: load management is off, and nobody gets more than the safe current."""
+
     index_of_circuit: dict[CircuitId, int] = field(init=False, repr=False, compare=False)
     index_of_charger: dict[ChargerId, int] = field(init=False, repr=False, compare=False)
     index_of_meter: dict[MeterId, int] = field(init=False, repr=False, compare=False)
@@ -179,7 +186,8 @@ class Site:
         object.__setattr__(self, "limits_a", tuple(c.limit_a.values for c in self.circuits))
         parents = [-1 if c.parent is None else self.index_of_circuit[c.parent] for c in self.circuits]
         chargers = [(self.index_of_circuit[c.circuit], c.wiring, c.phases) for c in self.chargers]
-        object.__setattr__(self, "topology", topology_of(self.supply, parents, chargers))
+        spanning = [number for number, circuit in enumerate(self.circuits) if circuit.spans]
+        object.__setattr__(self, "topology", topology_of(self.supply, parents, chargers, spanning))
 
     def path(self, circuit: CircuitId) -> tuple[CircuitId, ...]:
         """The circuit and all above it, up to the main breaker."""
@@ -195,7 +203,7 @@ def on_step_a(amps: float, step_a: float) -> float:
 
 
 def _check_circuits(site: Site) -> None:
-    mains = [c.id for c in site.circuits if c.parent is None]
+    mains = [c.id for c in site.circuits if c.parent is None and not c.spans]
     if len(mains) != 1:
         raise SiteError(
             "circuits",
@@ -211,6 +219,12 @@ def _check_circuits(site: Site) -> None:
                 f"there is no circuit `{circuit.parent}`.",
                 remedy=f"Use one of: {', '.join(c.id for c in site.circuits if c.id != circuit.id)}.",
             )
+        if circuit.parent is not None and site.circuits[site.index_of_circuit[circuit.parent]].spans:
+            raise SiteError(
+                f"{place}.parent", f"{circuit.parent} has no wire of its own.", remedy="Name the circuit it hangs on."
+            )
+        if circuit.spans and (circuit.parent is not None or circuit.meter is not None):
+            raise SiteError(place, "it spans all chargers and has a parent or a meter.", remedy="Remove them.")
         _check_no_ring(site, circuit)
         _check_circuit_numbers(site, circuit)
         if circuit.meter is not None:
@@ -227,11 +241,12 @@ def _check_circuits(site: Site) -> None:
                     remedy="A meter measures one circuit.",
                 )
             metered_by[circuit.meter] = circuit.id
-        elif circuit.parent is None:
+        elif circuit.parent is None and not any(one.spans for one in site.circuits):
             raise SiteError(
                 f"{place}.meter",
                 "the main breaker has no meter.",
-                remedy="Dynamic load management needs one that sees the whole building; add it and name it here.",
+                remedy="Dynamic load management needs one that sees the whole building: add it and name it here, or "
+                "give the chargers a fixed current in features.static_a.",
             )
     for meter in site.meters:
         if meter.id not in metered_by:
@@ -302,6 +317,10 @@ def _check_chargers(site: Site) -> None:
                 f"{place}.circuit",
                 f"there is no circuit `{charger.circuit}`.",
                 remedy=f"Use one of: {', '.join(c.id for c in site.circuits)}.",
+            )
+        if site.circuits[site.index_of_circuit[charger.circuit]].spans:
+            raise SiteError(
+                f"{place}.circuit", f"{charger.circuit} has no wire of its own.", remedy="Name the circuit it hangs on."
             )
         wiring = charger.wiring
         if wiring is not None and (

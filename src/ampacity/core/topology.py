@@ -50,9 +50,13 @@ class Topology:
 
 
 def topology_of(
-    supply: Supply, parents: Sequence[int], chargers: Sequence[tuple[int, tuple[Line, ...] | None, int]]
+    supply: Supply,
+    parents: Sequence[int],
+    chargers: Sequence[tuple[int, tuple[Line, ...] | None, int]],
+    spanning: Sequence[int] = (),
 ) -> Topology:
-    """From the parent of each circuit (-1: none), and circuit, wiring and phase count of each charger."""
+    """From the parent of each circuit (-1: none), and circuit, wiring and phase count of each charger. `spanning`:
+    circuits that bear all chargers, beside the tree."""
     lines = len(supply.lines)
     number_of: dict[tuple[Pull, ...], int] = {}
     way = []
@@ -61,6 +65,7 @@ def topology_of(
         upwards = [circuit]
         while (parent := parents[upwards[-1]]) >= 0:
             upwards.append(parent)
+        upwards += spanning
         for one in upwards:
             below[one].append(charger)
         ways = []

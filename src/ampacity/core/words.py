@@ -68,4 +68,10 @@ def _rule_in_words(cause: Cause) -> str:
             return "it drew more than it may; stopped until its car leaves, or for an hour"
         case Rule.STARTING:
             return "the controller waits for the first readings"
+        case Rule.SCHEDULE:
+            return "a schedule allows no more now"
+        case Rule.SURPLUS:
+            return "the sun gives no more now"
+        case Rule.OFF:
+            return "load management is off; it has its safe current"
     assert_never(cause.rule)
