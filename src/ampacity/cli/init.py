@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, NoReturn, TypeVar
+from zoneinfo import available_timezones
 
 import typer
 
@@ -76,6 +78,7 @@ def init(
         chargers=count,
         meter_host=None if serial else meter,
         meter_serial=meter if serial else None,
+        zone=_zone_here(),
     )
     try:
         write(path, text)
@@ -94,6 +97,12 @@ def _not_written(path: Path, error: OSError) -> NoReturn:
 def _name_of(path: Path) -> str:
     folder = path.resolve().parent.name
     return folder if folder.isprintable() and folder.strip() else "site"
+
+
+def _zone_here() -> str:
+    """This machine's time zone; UTC where it does not tell."""
+    _, found, name = os.path.realpath("/etc/localtime").partition("/zoneinfo/")
+    return name if found and name in available_timezones() else "UTC"
 
 
 def _words(choices: type[Enum]) -> str:

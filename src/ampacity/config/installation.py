@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
+from ampacity.core.features import Features
+from ampacity.core.schedule import Schedule
 from ampacity.core.site import ChargerId, CircuitId, MeterId, Site
 
 
@@ -80,6 +84,21 @@ class StorageSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AppSettings:
+    """Where people find the app."""
+
+    enabled: bool = True
+    listen: str = "0.0.0.0"
+    port: int = 8443
+    tls: bool = True
+    """With the certificate that is given or, without one, that is made at the first start."""
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    host_names: tuple[str, ...] = ()
+    """Names under which it may be called, beside addresses and the machine's own name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogSettings:
     """What is logged, and how."""
 
@@ -94,11 +113,32 @@ class Installation:
     path: Path
     text: str
     site: Site
+    """As it is to be steered: static load management is a circuit in it that spans all chargers; and where nothing
+    reads the meters, it has none."""
     region: str
+    time_zone: ZoneInfo
+    features: Features
+    schedules: tuple[Schedule, ...]
+    primary: ChargerId | None
+    """None: the first charger."""
+    charger_count: int | None
+    """How many chargers there are to be, the Primary included; None: as many as are in the file."""
+    circuit_names: Mapping[CircuitId, str]
+    """For people; those that have a name of their own."""
+    charger_names: Mapping[ChargerId, str]
     meters: tuple[MeterConnection, ...]
     chargers: tuple[ChargerConnection, ...]
     ocpp: OcppSettings
+    app: AppSettings
     storage: StorageSettings
     log: LogSettings
     warnings: tuple[str, ...]
     """What is allowed and yet worth a look, each with what to do."""
+
+    def name_of(self, charger: ChargerId) -> str:
+        """For people."""
+        return self.charger_names.get(charger, charger)
+
+    def circuit_name_of(self, circuit: CircuitId) -> str:
+        """For people."""
+        return self.circuit_names.get(circuit, circuit)

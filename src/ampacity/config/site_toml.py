@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from ampacity.config.features_toml import app_of, feature_warnings, features_of, network, schedules_of, zone_of
 from ampacity.config.installation import (
     ChargerConnection,
     Installation,
@@ -29,6 +31,7 @@ from ampacity.config.security import (
 )
 from ampacity.config.table import Table, hint, shown
 from ampacity.core.errors import SiteError
+from ampacity.core.features import Feature, Features
 from ampacity.core.phases import Line, PhaseAmps, Supply
 from ampacity.core.site import Charger, ChargerId, Circuit, CircuitId, Meter, MeterId, PauseMode, Site
 from ampacity.devices.catalogue import charger_families, meter_families
@@ -46,7 +49,7 @@ unless it is listed for 100 %."""
 LARGEST_FILE_BYTES = 1_000_000
 LONGEST_LINE = 10_000
 """Characters. A key of very many parts would keep the parser busy for hours."""
-_TABLES = ("site", "circuits", "meters", "chargers", "ocpp", "storage", "log")
+_TABLES = ("site", "features", "schedules", "circuits", "meters", "chargers", "ocpp", "app", "storage", "log")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,47}")
 _HOST = re.compile(r"[A-Za-z0-9._-]+|\[?[0-9A-Fa-f:.]+(%[A-Za-z0-9._-]+)?\]?")
 _HOST_AND_PORT = re.compile(r"(?:[a-z]+://)?([A-Za-z0-9._-]+)(?::(\d+))?/?")
@@ -137,14 +140,29 @@ class _Reader:
         mode = PauseMode(table.text("pause_mode", "budget", choices=[m.value for m in PauseMode]))
         grace_s = table.number("grace_s", 2.0, 0, 24, "s")
         turn_s = table.number("turn_s", 1200.0, 600, 86_400, "s")
-        table.done()
+        zone = zone_of(table)
+        primary = table.optional_text("primary")
+        count = table.whole("charger_count", 1, 1, 1000) if "charger_count" in table else None
+        features = features_of(self._table("features"))
         circuits = [self._circuit(t, supply, region) for t in self._tables("circuits", needed=True)]
-        meters = [self._meter(t) for t in self._tables("meters", needed=True)]
+        meters = [self._meter(t) for t in self._tables("meters", needed=features.reads_meter)]
         root = next((c.id for c in circuits if c.parent is None), CircuitId("main"))
         ocpp = self._ocpp(circuits)
         chargers = [self._charger(t, supply, root, ocpp) for t in self._tables("chargers", needed=False)]
+        ids = [charger.id for charger, _ in chargers]
+        if primary is not None and primary not in ids:
+            table.wrong("primary", f"there is no charger {shown(primary)}.", f"{hint(primary, ids)}Name a charger.")
+        table.done()
+        schedules = schedules_of(self._tables("schedules", needed=False), ids)
         storage, log = self._storage(), self._log()
+        app = app_of(self._table("app"), self.path.parent)
         self._check_twice(meters, chargers)
+        self._check_features(features, circuits, ids)
+        self.warnings += feature_warnings(features, schedules, zone, [meter.id for meter, _ in meters], len(ids))
+        if not features.reads_meter:
+            meters, circuits = [], [replace(circuit, meter=None) for circuit in circuits]
+        if (spanning := network(features, supply, [circuit.id for circuit in circuits])) is not None:
+            circuits.append(spanning)
         site = None
         if not self.mistakes:
             site = self._site(
@@ -154,6 +172,7 @@ class _Reader:
                 pause_mode=mode,
                 grace_s=grace_s,
                 turn_s=turn_s,
+                active=features.steers,
                 circuits=tuple(circuits),
                 meters=tuple(meter for meter, _ in meters),
                 chargers=tuple(charger for charger, _ in chargers),
@@ -167,9 +186,17 @@ class _Reader:
             text=self.text,
             site=site,
             region=region,
+            time_zone=zone,
+            features=features,
+            schedules=schedules,
+            primary=None if primary is None else ChargerId(primary),
+            charger_count=count,
+            circuit_names=self._names("circuits"),
+            charger_names=self._names("chargers"),
             meters=tuple(connection for _, connection in meters),
             chargers=connections,
             ocpp=ocpp,
+            app=app,
             storage=storage,
             log=log,
             warnings=tuple(self.warnings),
@@ -201,10 +228,15 @@ class _Reader:
                 )
         return [Table(f"{group}.{name}", values[name], self.lines, self.mistakes) for name in values]
 
+    def _names(self, group: str) -> dict[Any, str]:
+        """What people call the entries of a group, where that stands in the file."""
+        return {name: values["name"] for name, values in self.document.get(group, {}).items() if "name" in values}
+
     def _circuit(self, table: Table, supply: Supply, region: str) -> Circuit:
         lines = len(supply.lines)
         if "limit_a" not in table:
             table.wrong("limit_a", "it is missing.", "Set the breaker's rating per line, in A, from the board.")
+        table.optional_text("name")
         rating = table.per_line("limit_a", lines)
         for amps in rating or ():
             if amps <= 6:
@@ -256,6 +288,7 @@ class _Reader:
         self, table: Table, supply: Supply, root: CircuitId, ocpp: OcppSettings
     ) -> tuple[Charger, ChargerConnection]:
         name = ChargerId(_last(table))
+        table.optional_text("name")
         wiring = self._wiring(table, supply)
         lines = len(supply.lines)
         phases = table.whole("phases", lines if wiring is None else len(wiring), 1, lines)
@@ -431,6 +464,23 @@ class _Reader:
                     f"chargers.{charger.id}.ocpp_id",
                     f"{shown(connection.ocpp_id)} is the identity of charger {first}, too.",
                     "Give each charger its own identity, as set on the charger.",
+                )
+
+    def _check_features(self, features: Features, circuits: list[Circuit], chargers: list[ChargerId]) -> None:
+        if Feature.SINGLE in features.on and len(chargers) > 1:
+            self._wrong(
+                "features.single",
+                f"single-charger mode is for one charger; there are {len(chargers)}.",
+                "Set single = false and dynamic = true.",
+            )
+        main = next((circuit for circuit in circuits if circuit.parent is None), None)
+        if Feature.STATIC in features.on and features.static_a is not None and main is not None:
+            limit = min(main.limit_a)
+            if features.static_a > limit:
+                self._wrong(
+                    "features.static_a",
+                    f"{features.static_a:g} A is more than the main breaker bears ({limit:g} A).",
+                    f"Set at most {limit:g} A, less what the building itself draws.",
                 )
 
     def _site(self, **parts: Any) -> Site | None:

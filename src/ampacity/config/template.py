@@ -17,13 +17,21 @@ def new_site_text(
     chargers: int,
     meter_host: str | None,
     meter_serial: str | None,
+    zone: str = "UTC",
 ) -> str:
     """A site.toml that passes its check. `meter_host` wins over `meter_serial`; one of them is needed."""
     lines = [line.name for line in supply.lines]
     wiring = _wirings(supply, lines)
     blocks = [
         _HEAD.format(
-            name=_quoted(name), supply=supply.value, region=region, volts=_volts(supply, region), limit_a=f"{limit_a:g}"
+            name=_quoted(name),
+            zone=_quoted(zone),
+            supply=supply.value,
+            region=region,
+            volts=_volts(supply, region),
+            limit_a=f"{limit_a:g}",
+            dynamic=_switch(chargers != 1),
+            single=_switch(chargers == 1),
         )
     ]
     if meter_host is not None:
@@ -40,6 +48,10 @@ def new_site_text(
 
 def _quoted(text: str) -> str:
     return tomlkit.string(text).as_string()
+
+
+def _switch(on: bool) -> str:
+    return "true" if on else "false"
 
 
 def _volts(supply: Supply, region: str) -> str:
@@ -65,6 +77,8 @@ _HEAD = """\
 
 [site]
 name = {name}
+# Whose clock the schedules go by.
+time_zone = {zone}
 # single-phase | split-phase | three-phase | three-phase-line-to-line (chargers between two lines)
 supply = "{supply}"
 # europe | north-america (loads of hours may use 80 % of a breaker's rating)
@@ -89,6 +103,26 @@ meter = "main"
 # [circuits.garage]
 # parent = "main"
 # limit_a = 32
+
+# What is switched on, here or in the app: Settings, Energy Features.
+[features]
+# Several chargers share what the building leaves, by the meter.
+dynamic = {dynamic}
+# One charger gets what the building leaves, by the meter.
+single = {single}
+# All chargers together have a fixed current, in A per line.
+static = false
+# static_a = 40
+# Chargers get what the sun gives: "surplus" alone, or "top-up" to the minimum. Not together with dynamic or static.
+solar = false
+# solar_mode = "surplus"
+# Times when chargers may charge, or are limited; each in a table [schedules.NAME].
+schedules = false
+# [schedules.night]
+# days = ["mon", "tue", "wed", "thu", "fri"]
+# from = "22:00"
+# to = "06:00"
+# limit_a = 10
 """
 _METER_TCP = """\
 [meters.main]
@@ -139,6 +173,16 @@ port = 8887
 # tls_client_ca = "ca.pem"
 # Take in chargers that are not in this file, on this circuit:
 # adopt_into = "main"
+
+[app]
+# People find the app at https://<this machine>:<port>, with a certificate made at the first start.
+enabled = true
+listen = "0.0.0.0"
+port = 8443
+# Their own certificate, or none at all where the network itself is trusted:
+# tls_certificate = "app.pem"
+# tls_key = "app.key"
+# tls = false
 
 [storage]
 file = "ampacity.db"

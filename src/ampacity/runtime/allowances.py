@@ -1,0 +1,70 @@
+"""What goes by the clock or the sun: schedules and solar charging, as observations for the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from ampacity.core.decision import Decision
+from ampacity.core.features import Feature, Features
+from ampacity.core.observations import Allowance, Hold, Observation, Observed
+from ampacity.core.schedule import Schedule, most_a
+from ampacity.core.site import ChargerId, Site
+from ampacity.core.solar import Solar, shared
+from ampacity.runtime.ports import Put
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is switched on, and the site's clock."""
+
+    features: Features
+    schedules: Sequence[Schedule]
+    zone: ZoneInfo
+
+
+class Allowances:
+    """A watcher of the loop: after each decision it puts in what has changed for the next."""
+
+    def __init__(self, plan: Plan, put: Put, wall: Callable[[], datetime]) -> None:
+        """`wall`: the time now, with its zone."""
+        self._plan = plan
+        self._put = put
+        self._wall = wall
+        self._solar = Solar()
+        self._told: dict[ChargerId, tuple[float | None, Hold]] = {}
+
+    def use(self, plan: Plan) -> None:
+        """From the next decision on."""
+        if Feature.SOLAR not in plan.features.on or plan.features.solar is not self._plan.features.solar:
+            self._solar = Solar()
+        self._plan = plan
+
+    def begin(self, site: Site, now_s: float) -> None:
+        """Before the first decision: what holds from the start."""
+        self._tell(site, now_s)
+
+    def __call__(self, site: Site, _: Observed, __: Sequence[Observation], decision: Decision) -> None:
+        if Feature.SOLAR in self._plan.features.on:
+            self._solar = shared(site, decision, self._solar, self._plan.features.solar)
+        self._tell(site, decision.at_s)
+
+    def _tell(self, site: Site, now_s: float) -> None:
+        wall = self._wall().astimezone(self._plan.zone)
+        day, minute = wall.weekday(), wall.hour * 60 + wall.minute
+        for charger in site.chargers:
+            most, hold = self._most(charger.id, day, minute)
+            if self._told.get(charger.id, (None, hold)) != (most, hold):
+                self._told[charger.id] = most, hold
+                self._put(Allowance(charger=charger.id, at_s=now_s, most_a=most, hold=hold))
+
+    def _most(self, charger: ChargerId, day: int, minute: int) -> tuple[float | None, Hold]:
+        """The lower of both."""
+        on = self._plan.features.on
+        by_clock = most_a(self._plan.schedules, charger, day, minute) if Feature.SCHEDULES in on else None
+        by_sun = self._solar.given_a.get(charger, 0.0) if Feature.SOLAR in on else None
+        if by_sun is not None and (by_clock is None or by_sun < by_clock):
+            return by_sun, Hold.SURPLUS
+        return by_clock, Hold.SCHEDULE
