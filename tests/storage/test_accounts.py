@@ -259,7 +259,7 @@ def test_the_last_owner_can_not_be_removed_disabled_or_demoted(engine: Engine, o
     joined(engine, "installer", "Ina")
     for change in ({"disabled": True}, {"role": "driver"}, {"role": "installer"}):
         with pytest.raises(LastOwner):
-            change_account(engine, owner.id, who="Ann", now_s=T, **change)  # type: ignore[arg-type]
+            change_account(engine, owner.id, who="Ann", now_s=T, **change)
     with pytest.raises(LastOwner):
         remove_account(engine, owner.id, who="Ann", now_s=T)
     assert account_by_id(engine, owner.id) == (owner, "h1")
@@ -368,7 +368,7 @@ def test_a_person_s_sign_in_can_not_be_unlocked_as_a_kiosk(engine: Engine, owner
 
 def test_a_token_is_known_until_it_ends(engine: Engine, owner: Account) -> None:
     made = {"account": owner.id, "name": "HA", "scopes": ["wish", "read"], "who": "Ann", "now_s": T}
-    token, secret = make_token(engine, until_s=T + 10, **made)
+    token, secret = make_token(engine, until_s=T + 10, **made)  # type: ignore[arg-type]
     assert secret.startswith("amp_")
     assert token_of(engine, digest(secret), T + 9) == token
     assert token_of(engine, digest(secret), T + 10) is None

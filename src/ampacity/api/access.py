@@ -51,6 +51,8 @@ class Person:
     """Of a token; None: signed in to the app, where the role alone counts."""
     sign_in: int | None = None
     """None: a token."""
+    token: int | None = None
+    """None: signed in to the app."""
     csrf: str | None = None
     """What `X-Csrf` must carry in an unsafe request; None: a token, which no other site can send."""
     unlocked_until_s: float | None = None
