@@ -33,7 +33,7 @@ MOST_OPEN = 400
 MOST_OPEN_EACH = 200
 """Of one address: behind a router all have the same."""
 LARGEST_HEAD_BYTES = 32_000
-GRACE_S = 1
+GRACE_S = 0.5
 """For answers that are under way when it ends; a live stream would go on for ever."""
 START_S = 30.0
 ENDED_S = 3.0
@@ -112,7 +112,7 @@ class AppServer:
             proxy_headers=False,  # what X-Forwarded-* claims is never believed
             server_header=False,
             timeout_keep_alive=KEPT_S,
-            timeout_graceful_shutdown=GRACE_S,
+            timeout_graceful_shutdown=1,
             h11_max_incomplete_event_size=LARGEST_HEAD_BYTES,
             ssl_context_factory=(lambda _, __: tls.context) if tls is not None else None,
             reset_contextvars=True,
@@ -172,7 +172,7 @@ class AppServer:
 
 
 class _Server(uvicorn.Server):
-    """Tells when it listens."""
+    """Tells when it listens; at its end hangs up on who would listen for ever."""
 
     def __init__(self, config: uvicorn.Config, listening: threading.Event) -> None:
         super().__init__(config)
@@ -181,6 +181,16 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._listening.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        if self.server_state.tasks:
+            await asyncio.wait(list(self.server_state.tasks), timeout=GRACE_S)
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, H11Protocol):
+                connection.transport.abort()  # a stream takes it as a reader who left, and ends
+        await super().shutdown(sockets)
 
 
 def _door(head_s: float) -> type[H11Protocol]:
@@ -217,6 +227,11 @@ def _door(head_s: float) -> type[H11Protocol]:
                 self._expect_head()
             else:
                 self._head_is_here()
+
+        def on_response_complete(self) -> None:
+            super().on_response_complete()
+            if self.conn.their_state is h11.IDLE and self.conn.trailing_data[0] and not self.transport.is_closing():
+                self._expect_head()  # a part of the next one came with the last
 
         def _expect_head(self) -> None:
             if self._late is None:
