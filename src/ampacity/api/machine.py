@@ -6,6 +6,7 @@ import fcntl
 import ipaddress
 import socket
 import struct
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -36,6 +37,16 @@ def towards_network() -> str | None:
         asked.connect((_ELSEWHERE, 9))
         return str(asked.getsockname()[0])
     return next((one for one in _ipv4() if not ipaddress.ip_address(one).is_loopback), None)
+
+
+def app_url(*, tls: bool, listen: str, port: int, names: Sequence[str] = ()) -> str:
+    """Where a phone on the network finds the app. `names`: those the installer gave, of which the first is used."""
+    anywhere = listen in ("0.0.0.0", "::", "")
+    host = names[0] if names else (towards_network() or "localhost") if anywhere else listen
+    if ":" in host:
+        host = f"[{host}]"
+    usual = 443 if tls else 80
+    return f"{'https' if tls else 'http'}://{host}" + ("" if port == usual else f":{port}")
 
 
 def _ipv4() -> list[str]:
