@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from fastapi import FastAPI, Request
@@ -13,10 +14,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tests.api.conftest import As, House
 
 from ampacity.api.access import Person, Role
+from ampacity.api.access import Scope as Grant
 from ampacity.api.door import LARGEST_BYTES, KnownHosts, Limits, SafeAnswers
 
 API = "/api/v1"
-SOMEBODY = Person(account=1, name="Ann", role=Role.OWNER)
+OWNER = Person(account=1, name="Ann", role=Role.OWNER)
 
 
 # --- headers ---
@@ -124,11 +126,9 @@ def asked(host: str) -> int:
 # --- sizes and times ---
 
 
-def plain(**times: float) -> FastAPI:
+def plain(who: Person | None = None, **times: float) -> FastAPI:
     app = FastAPI()
-    app.add_middleware(
-        Limits, identify=lambda request: SOMEBODY if "x-known" in request.headers else None, large="/restore", **times
-    )
+    app.add_middleware(Limits, identify=lambda _: who, large="/restore", **times)
 
     @app.post("/{path}")
     async def count(request: Request) -> int:
@@ -152,11 +152,13 @@ def test_a_megabyte_is_read() -> None:
     assert TestClient(plain()).post("/x", content=b"x" * LARGEST_BYTES).json() == LARGEST_BYTES
 
 
-def test_a_copy_to_restore_may_be_large_but_only_from_somebody_we_know() -> None:
+def test_a_copy_to_restore_may_be_large_but_only_from_an_owner() -> None:
     content = b"x" * (LARGEST_BYTES + 1)
-    known = TestClient(plain()).post("/restore", content=content, headers={"x-known": "1"})
+    known = TestClient(plain(OWNER)).post("/restore", content=content)
     assert known.json() == LARGEST_BYTES + 1
     assert TestClient(plain()).post("/restore", content=content).status_code == 413
+    for other in (None, replace(OWNER, role=Role.DRIVER), replace(OWNER, scopes=frozenset({Grant.READ}))):
+        assert TestClient(plain(other)).post("/restore", content=content).status_code == 413
 
 
 def test_a_request_whose_body_does_not_arrive_is_given_up() -> None:

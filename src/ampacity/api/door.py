@@ -13,13 +13,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ampacity.api.access import SAFE_METHODS, Identify
+from ampacity.api.access import SAFE_METHODS, Identify, Role
+from ampacity.api.access import Scope as Grant
 from ampacity.api.problems import NotAllowed, Problem, response
 from ampacity.core.errors import AmpacityError
 
 LARGEST_BYTES = 1_000_000
 LARGEST_RESTORE_BYTES = 2_000_000_000
-"""A copy of everything; taken only from somebody we know."""
+"""A copy of everything; taken only from an owner."""
 BODY_S = 20.0
 """How long a request may take to arrive."""
 RESTORE_S = 900.0
@@ -152,7 +153,7 @@ class KnownHosts:
 
 
 class Limits:
-    """No more is read than is allowed, and for no longer. What is large is read only from somebody we know."""
+    """No more is read than is allowed, and for no longer. What is large is read only from an owner."""
 
     def __init__(
         self, app: ASGIApp, identify: Identify, large: str, body_s: float = BODY_S, restore_s: float = RESTORE_S
@@ -169,7 +170,7 @@ class Limits:
             await self._app(scope, receive, send)
             return
         most, within_s = LARGEST_BYTES, self._body_s
-        if scope["path"] == self._large and await self._is_known(scope):
+        if scope["path"] == self._large and await self._is_owner(scope):
             most, within_s = LARGEST_RESTORE_BYTES, self._restore_s
         passage = _Passage(receive, send, most, within_s)
         if _announced(scope) > most:
@@ -184,11 +185,14 @@ class Limits:
             passage.refused.headers["Connection"] = "close"
             await response(passage.refused)(scope, receive, send)
 
-    async def _is_known(self, scope: Scope) -> bool:
+    async def _is_owner(self, scope: Scope) -> bool:
         try:
-            return await run_in_threadpool(self._identify, Request(scope)) is not None
+            person = await run_in_threadpool(self._identify, Request(scope))
         except AmpacityError:
             return False
+        if person is None or not person.is_(Role.OWNER):
+            return False
+        return person.scopes is None or Grant.ADMIN in person.scopes
 
 
 class _Passage:

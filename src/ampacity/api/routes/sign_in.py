@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import structlog
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
 
@@ -49,6 +50,8 @@ from ampacity.storage.accounts import (
 from ampacity.storage.invitations import LinkKind, link_of, reset
 
 router = APIRouter(tags=["coming in"])
+
+_log = structlog.get_logger("ampacity.api")
 
 
 class Credentials(Given):
@@ -232,6 +235,7 @@ def _checked(services: Services, entrance: Entrance, request: Request, given: Cr
     account, kept = account_by_email(engine, email) or (None, None)
     fits = entrance.hashing.fits(given.password, kept)
     if account is None or kept is None or account.disabled or not fits:
+        _log.info("sign-in-refused", address=address_of(request))
         raise WrongPassword
     entrance.attempts.give_back(tries)
     if entrance.hashing.is_old(kept):
