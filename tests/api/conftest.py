@@ -9,11 +9,16 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from fastapi import Request
+from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
+from httpx2 import Response
 from sqlalchemy import Engine
 
 from ampacity.api.access import Person, Role, Scope
+from ampacity.api.attempts import Attempts
+from ampacity.api.entrance import Entrance
+from ampacity.api.identity import Identity
+from ampacity.api.passwords import Hashing
 from ampacity.api.ports import Latest, Services, StationFacts
 from ampacity.api.server import create
 from ampacity.config.installation import Installation
@@ -24,8 +29,13 @@ from ampacity.core.observations import Observation, Observed
 from ampacity.core.phases import Supply
 from ampacity.core.site import ChargerId
 from ampacity.storage.database import open_database
+from ampacity.storage.invitations import make_first_start
 
 CSRF = "the page's own"
+HOST = "http://localhost"
+"""A host that the app answers to."""
+OWNER_EMAIL = "ann@x.org"
+PASSWORD = "horse battery staple"
 
 
 @dataclass
@@ -133,6 +143,74 @@ def client_as(services: Services) -> As:
             headers = {"x-test-role": role.value, "x-csrf": CSRF}
         if scopes is not None:
             headers = {"x-test-scopes": ",".join(scope.value for scope in scopes)}
-        return TestClient(app, headers=headers, raise_server_exceptions=True)
+        return TestClient(app, base_url=HOST, headers=headers, raise_server_exceptions=True)
 
     return client
+
+
+@dataclass
+class Wall:
+    """A clock that the test sets; UTC seconds since 1970, and the monotonic one as well."""
+
+    at_s: float = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.at_s
+
+
+@dataclass
+class House:
+    """A site with real accounts: nobody is faked but the clock, and hashing is cheap."""
+
+    app: FastAPI
+    engine: Engine
+    wall: Wall
+    identity: Identity
+
+    def client(self, *, base_url: str = HOST, address: str = "10.0.0.9") -> TestClient:
+        """A browser that is not signed in."""
+        headers = {"user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}
+        return TestClient(self.app, base_url=base_url, headers=headers, client=(address, 50000))
+
+    def owner(self) -> TestClient:
+        """A browser of Ann, the owner, who has just made the first start."""
+        key = make_first_start(self.engine, self.wall())
+        client = self.client()
+        body = {"key": key, "name": "Ann", "email": OWNER_EMAIL, "password": PASSWORD, "language": "en"}
+        return with_csrf(client, client.post("/api/v1/first-start", json=body))
+
+    def joined(self, owner: TestClient, role: str, name: str = "Ben") -> TestClient:
+        """A browser of somebody who has just accepted an invitation."""
+        link = owner.post("/api/v1/invitations", json={"role": role, "name": name}).json()
+        client = self.client()
+        body = {"name": name, "email": f"{name.lower()}@x.org", "password": PASSWORD, "language": "de"}
+        return with_csrf(client, client.post(f"/api/v1/invitations/{link['key']}", json=body))
+
+    def kiosk(self, owner: TestClient) -> TestClient:
+        """A tablet on the wall; the owner is still signed in elsewhere."""
+        tablet = self.client()
+        signed_in = tablet.post("/api/v1/sign-in", json={"email": OWNER_EMAIL, "password": PASSWORD})
+        with_csrf(tablet, signed_in)
+        return with_csrf(tablet, tablet.post("/api/v1/kiosk/enrol", json={"name": "Garage"}))
+
+
+def with_csrf(client: TestClient, answer: Response) -> TestClient:
+    """As the app does: what signing in tells goes with each request."""
+    assert answer.status_code == 200, answer.text
+    client.headers["x-csrf"] = answer.json()["csrf"]
+    return client
+
+
+@pytest.fixture
+def house(control: FakeControl, engine: Engine) -> House:
+    wall = Wall()
+    identity = Identity(lambda: engine, wall, wall)
+    services = Services(control=control, engine=lambda: engine, identify=identity, wall_s=wall)
+    entrance = Entrance(attempts=Attempts(wall), hashing=Hashing(time_cost=1, memory_kib=8))
+    return House(create(services, entrance=entrance), engine, wall, identity)
+
+
+@pytest.fixture
+def real_client(house: House) -> TestClient:
+    """A browser of the owner, with a real account."""
+    return house.owner()

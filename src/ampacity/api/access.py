@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -51,6 +52,8 @@ class Person:
     """Of a token; None: signed in to the app, where the role alone counts."""
     sign_in: int | None = None
     """None: a token."""
+    token: int | None = None
+    """None: signed in to the app."""
     csrf: str | None = None
     """What `X-Csrf` must carry in an unsafe request; None: a token, which no other site can send."""
     unlocked_until_s: float | None = None
@@ -91,12 +94,17 @@ class Access:
                 needed = "a person" if self.scope is None else f"the scope {self.scope.value}"
                 raise NotAllowed(f"This takes {needed}.", remedy="Make a token with this scope.")
             return person
-        if request.method not in SAFE_METHODS and request.headers.get("x-csrf") != person.csrf:
+        if request.method not in SAFE_METHODS and not _is_from_app(request, person):
             raise NotAllowed("The request does not come from the app.", remedy="Load the page again.")
         unlocked = person.unlocked_until_s is not None and person.unlocked_until_s > services.wall_s()
         if person.role not in self.roles and not (self.kiosk and unlocked):
             raise NotAllowed(f"This is not for the role {person.role.value}.")
         return person
+
+
+def _is_from_app(request: Request, person: Person) -> bool:
+    shown = request.headers.get("x-csrf", "").encode()
+    return person.csrf is not None and hmac.compare_digest(shown, person.csrf.encode())
 
 
 def access(roles: frozenset[Role], scope: Scope | None, *, kiosk: bool = False) -> Any:

@@ -1,24 +1,35 @@
-"""The FastAPI app: all routes, under /api/v1."""
+"""The FastAPI app: all routes, under /api/v1, behind the door that every request passes."""
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from ampacity import __version__
+from ampacity.api.door import KnownHosts, Limits, SafeAnswers
+from ampacity.api.entrance import REFUSALS, Entrance, on_refusal
 from ampacity.api.ports import Services
 from ampacity.api.problems import on_error
+from ampacity.api.routes import accounts, first_start, kiosk, sign_in, tokens
 from ampacity.core.errors import AmpacityError
 
 PREFIX = "/api/v1"
 
-ROUTERS: tuple[APIRouter, ...] = ()
+ROUTERS: tuple[APIRouter, ...] = (
+    first_start.router,
+    sign_in.router,
+    accounts.router,
+    tokens.router,
+    kiosk.router,
+)
 """One a file of `api/routes`."""
 
 
-def create(services: Services) -> FastAPI:
-    """The app, ready to be served."""
+def create(services: Services, *, entrance: Entrance | None = None) -> FastAPI:
+    """The app, ready to be served. `entrance`: how attempts are counted and passwords hashed; None: as they should."""
     app = FastAPI(
         title="Ampacity",
         version=__version__,
@@ -28,8 +39,21 @@ def create(services: Services) -> FastAPI:
         redoc_url=None,
     )
     app.state.services = services
+    app.state.entrance = entrance if entrance is not None else Entrance()
     for kind in (AmpacityError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, on_error)
+    for refusal in REFUSALS:
+        app.add_exception_handler(refusal, on_refusal)
     for router in ROUTERS:
         app.include_router(router, prefix=PREFIX)
+
+    def host_names() -> Collection[str]:
+        settings = getattr(services.control.installation, "app", None)
+        names: Collection[str] = getattr(settings, "host_names", ())
+        return names
+
+    # The last that is added is the first that a request meets.
+    app.add_middleware(Limits, identify=services.identify, large=f"{PREFIX}/restore")
+    app.add_middleware(KnownHosts, names=host_names)
+    app.add_middleware(SafeAnswers, prefix="/api/")
     return app

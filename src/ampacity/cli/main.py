@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ampacity import __version__
+from ampacity.cli.account import account
 from ampacity.cli.charger import charger
 from ampacity.cli.check import check
 from ampacity.cli.demo import demo
@@ -42,6 +43,7 @@ app = typer.Typer(
 app.command()(init)
 app.command()(check)
 app.add_typer(charger)
+app.add_typer(account)
 app.command("run")(run_command)
 app.command()(demo)
 app.command()(simulate)

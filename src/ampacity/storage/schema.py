@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Float, Index, Integer, LargeBinary, MetaData, String, Table
+from sqlalchemy import Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table
 
 metadata = MetaData()
 
@@ -95,4 +95,59 @@ audit = Table(
     Column("key", String, nullable=False),
     Column("old", String),
     Column("new", String),
+)
+accounts = Table(
+    "account",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("email", String, nullable=False, unique=True, doc="in the form of accounts.normal_email"),
+    Column("role", String, nullable=False, doc="owner, installer or driver"),
+    Column("language", String, nullable=False),
+    Column("password_hash", String, nullable=False, doc="argon2id"),
+    Column("disabled", Boolean, nullable=False),
+    Column("made_s", Float, nullable=False),
+    sqlite_autoincrement=True,  # what a removed account has left behind must never become another's
+)
+sign_ins = Table(
+    "sign_in",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("secret_hash", String, nullable=False, unique=True, doc="SHA-256 of what the cookie holds"),
+    Column("account", Integer, doc="NULL: a kiosk"),
+    Column("language", String, doc="of a kiosk"),
+    Column("device", String, nullable=False),
+    Column("address", String, nullable=False, doc="where it was seen last"),
+    Column("begun_s", Float, nullable=False),
+    Column("seen_s", Float, nullable=False),
+    Column("unlocked_until_s", Float, doc="of a kiosk; NULL: it is locked"),
+    Index("sign_in_by_account", "account"),
+    sqlite_autoincrement=True,
+)
+invitations = Table(
+    "invitation",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("key_hash", String, nullable=False, unique=True, doc="SHA-256 of what the link holds"),
+    Column("kind", String, nullable=False, doc="first-start, invitation or reset"),
+    Column("role", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("account", Integer, doc="whose password is reset; NULL: of the other kinds"),
+    Column("made_by", String, nullable=False),
+    Column("made_s", Float, nullable=False),
+    Column("until_s", Float, nullable=False),
+    sqlite_autoincrement=True,
+)
+tokens = Table(
+    "token",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("secret_hash", String, nullable=False, unique=True, doc="SHA-256 of the token"),
+    Column("account", Integer, nullable=False, doc="who made it: it is good as long as this is an owner"),
+    Column("name", String, nullable=False),
+    Column("scopes", String, nullable=False, doc="separated by spaces"),
+    Column("made_s", Float, nullable=False),
+    Column("seen_s", Float, doc="NULL: never used"),
+    Column("until_s", Float, doc="NULL: without end"),
+    sqlite_autoincrement=True,
 )
