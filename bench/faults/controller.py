@@ -53,6 +53,7 @@ class Controller:
                 "run",
                 str(self._site),
                 "--json",
+                "--no-app",
                 "--log-level",
                 self._log_level,
                 stdout=asyncio.subprocess.PIPE,

@@ -7,13 +7,20 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import structlog
 import uvloop
+from sqlalchemy import Engine
 
 from ampacity import __version__
+from ampacity.api.identity import Identity
+from ampacity.api.machine import app_url
+from ampacity.api.ports import Services
+from ampacity.api.server import create
+from ampacity.api.serving import AppServer, Tls, given_tls, own_tls
 from ampacity.config.installation import ChargerConnection, Installation, MeterConnection
 from ampacity.config.rewrite import with_charger
 from ampacity.config.site_toml import load
@@ -22,12 +29,14 @@ from ampacity.core.decision import Decision
 from ampacity.core.errors import AmpacityError, SiteError
 from ampacity.core.observations import Observation, SessionEnded
 from ampacity.core.phases import Supply
-from ampacity.core.site import Charger, Site
+from ampacity.core.site import Charger, ChargerId, MeterId, Site
 from ampacity.devices.catalogue import charger_families, meter_families
 from ampacity.devices.charger_family import ChargerFamily
 from ampacity.links.modbus import Bus, ModbusMeter, SerialPort
+from ampacity.links.ocpp.endpoint import Endpoint, StationFacts
 from ampacity.links.ocpp.server import OcppServer, tls_context
-from ampacity.links.ocpp.station import Endpoint
+from ampacity.runtime.allowances import Allowances, Plan
+from ampacity.runtime.desk import Desk, Latest
 from ampacity.runtime.loop import Loop, Watcher
 from ampacity.runtime.notices import Notices
 from ampacity.runtime.ports import Clock, Journal
@@ -40,6 +49,8 @@ from ampacity.storage.records import finish_session
 from ampacity.storage.store import Store
 
 SHORTEST_ANSWER_S = 1.0
+APP_AGAIN_S = 30.0
+"""When the app's port is taken it is tried again after so long; control goes on meanwhile."""
 ALIVE_S = 10.0
 
 _log = structlog.get_logger("ampacity")
@@ -59,6 +70,44 @@ class NoJournal:
         """Keeps nothing."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """Where the app is, once it can be reached."""
+
+    url: str
+    fingerprint: str | None
+    """SHA-256 of the self-made certificate; None: it was given, or there is no TLS."""
+    engine: Callable[[], Engine]
+    """The database; blocks while it opens."""
+
+
+class Steered:
+    """The running controller, as the API needs it. See `ampacity.api.ports.Control`."""
+
+    def __init__(self, app: App, desk: Desk) -> None:
+        self._app = app
+        self._desk = desk
+        self.put = desk.put
+        self.watch = desk.watch
+
+    @property
+    def installation(self) -> Installation:
+        return self._app.installation
+
+    @property
+    def latest(self) -> Latest | None:
+        return self._desk.latest
+
+    def now_s(self) -> float:
+        return self._app.clock.now_s()
+
+    def stations(self) -> Mapping[ChargerId, StationFacts]:
+        return self._app.server.facts()
+
+    def use(self, installation: Installation) -> None:
+        self._desk.do(lambda: self._app.use(installation))
+
+
 class App:
     """A controller for one installation. Build it, then `run` it once."""
 
@@ -70,14 +119,19 @@ class App:
         port: int | None = None,
         storage: bool = True,
         watchers: Sequence[Watcher] = (),
+        serve: bool = False,
+        served: Callable[[Served], None] | None = None,
     ) -> None:
-        """`port`: instead of the file's; 0 takes any that is free.
+        """`port`: instead of the file's; 0 takes any that is free. `serve`: the app as well, as the file says; once it
+        can be reached, `served` is called in a thread of its own.
 
         Raises:
             AmpacityError: a device family, certificate or key can't be used.
         """
-        self._installation = installation
-        self._clock = clock if clock is not None else MonotonicClock()
+        self.installation = installation
+        self.clock = clock if clock is not None else MonotonicClock()
+        self._serve = serve and storage and installation.app.enabled
+        self._served = served
         self._store = Store(installation.storage.file) if storage else None
         site = effective(installation)
         self._journal: Journal = NoJournal() if self._store is None else self._open_journal(self._store, site)
@@ -99,14 +153,19 @@ class App:
             adopt=self._adopt if ocpp.adopt_into is not None else None,
             adopt_profile=ocpp.security_profile,
             session_ended=self._session_ended,
-            now_s=self._clock.now_s,
+            now_s=self.clock.now_s,
             wall=_wall,
             first_transaction=int(time.time()),
         )
         self._watchdog = Watchdog(os.environ)
-        self.loop = Loop(site, self._clock, self.server, self._journal, [self._watchdog, Notices(), *watchers])
+        self.desk = Desk(self._put)
+        self._allowances = Allowances(_plan(installation), self._put, _wall)
+        own: list[Watcher] = [self._watchdog, Notices(), self._allowances, self.desk]
+        self.loop = Loop(site, self.clock, self.server, self._journal, [*own, *watchers])
         self._buses: dict[object, Bus] = {}
-        self.meters = [self._meter(site, connection) for connection in installation.meters]
+        self.meters = {connection.meter: self._meter(site, connection) for connection in installation.meters}
+        self._reading: dict[MeterId, asyncio.Task[None]] = {}
+        self._app_server: AppServer | None = None
 
     async def run(self) -> None:
         """Controls until cancelled, or told to end by SIGTERM or SIGINT; then leaves every charger at its safe
@@ -120,14 +179,13 @@ class App:
         for name in (signal.SIGTERM, signal.SIGINT):
             with contextlib.suppress(NotImplementedError, RuntimeError):
                 running.add_signal_handler(name, ended.set)
+        self.desk.open()
+        self._allowances.begin(self.loop.site, self.clock.now_s())
         serving = asyncio.create_task(self.server.run(self.loop.put), name="chargers")
-        tasks = [
-            asyncio.create_task(self.loop.run(), name="loop"),
-            *(
-                asyncio.create_task(supervised(meter, self.loop.put, self._clock), name=meter.name)
-                for meter in self.meters
-            ),
-        ]
+        tasks = [asyncio.create_task(self.loop.run(), name="loop")]
+        for meter in self.meters:
+            self._read(meter)
+        app = asyncio.create_task(self._serve_app(), name="app")
         stop = asyncio.create_task(ended.wait(), name="stop")
         ready = asyncio.create_task(self._tell_ready(), name="ready")
         alive = asyncio.create_task(_tell_alive(), name="alive")
@@ -137,7 +195,9 @@ class App:
                 await task
         finally:
             self._watchdog.stopping()
-            await _cancelled([stop, ready, alive, *tasks])
+            await _cancelled([stop, ready, alive, app, *self._reading.values(), *tasks])
+            if self._app_server is not None:
+                await asyncio.to_thread(self._app_server.close)
             left = await self.server.park()
             if left:
                 _log.warning("chargers-not-parked", chargers=left, remedy="Their leases end by themselves.")
@@ -148,18 +208,99 @@ class App:
                 await asyncio.to_thread(self._journal.close)
             if self._store is not None:
                 self._store.close()
-            _log.info("ended", site=self._installation.site.name)
+            _log.info("ended", site=self.installation.site.name)
+
+    def use(self, installation: Installation) -> None:
+        """From the next pass on: its site, its chargers and its meters. On the control loop's thread.
+
+        Raises:
+            AmpacityError: it can't be used; all is as before.
+        """
+        site = effective(installation)
+        families = charger_families()
+        endpoints = [
+            _endpoint(site, charger, connection, families)
+            for charger, connection in zip(site.chargers, installation.chargers, strict=True)
+        ]
+        before = {connection.meter: connection for connection in self.installation.meters}
+        changed_supply = site.supply is not self.loop.site.supply or site.nominal_v != self.loop.site.nominal_v
+        after = {connection.meter: connection for connection in installation.meters}
+        fresh = {
+            meter: self._meter(site, connection)
+            for meter, connection in after.items()
+            if changed_supply or before.get(meter) != connection
+        }
+        self.installation = installation
+        self.loop.use(site)
+        self._allowances.use(_plan(installation))
+        self._allowances.begin(site, self.clock.now_s())
+        if isinstance(self._journal, JournalWriter):
+            self._journal.site_changed(site, installation.text)
+        for meter in [one for one in self.meters if one not in after or one in fresh]:
+            del self.meters[meter]
+            if (task := self._reading.pop(meter, None)) is not None:
+                task.cancel()
+        for meter, source in fresh.items():
+            self.meters[meter] = source
+            self._read(meter)
+        self.server.use(endpoints)
+        _log.info("site-in-use", site=site.name, features=sorted(one.value for one in installation.features.on))
+
+    def _put(self, one: Observation) -> None:
+        self.loop.put(one)
+
+    def _read(self, meter: MeterId) -> None:
+        source = self.meters[meter]
+        task = asyncio.create_task(supervised(source, self.loop.put, self.clock), name=source.name)
+        self._reading[meter] = task
+
+    async def _serve_app(self) -> None:
+        """The app, as soon as its address can be had. Control never waits for it."""
+        store, told = self._store, ""
+        if not self._serve or store is None:
+            return
+        while True:
+            try:
+                self._app_server = await asyncio.to_thread(self._start_app, store)
+                return
+            except AmpacityError as error:
+                if str(error) != told:
+                    told = str(error)
+                    _log.error(error.code, what=error.what, remedy=error.remedy)
+            await asyncio.sleep(APP_AGAIN_S)
+
+    def _start_app(self, store: Store) -> AppServer:
+        settings, folder = self.installation.app, self.installation.path.resolve().parent
+        tls: Tls | None = None
+        if settings.tls_certificate is not None and settings.tls_key is not None:
+            tls = given_tls(settings.tls_certificate, settings.tls_key)
+        elif settings.tls:
+            tls = own_tls(folder, settings.host_names)
+        services = Services(
+            control=Steered(self, self.desk),
+            engine=store.engine,
+            identify=Identity(store.engine, time.time),
+            wall_s=time.time,
+        )
+        server = AppServer(create(services), settings.listen, settings.port, tls=tls)
+        server.start()
+        url = app_url(tls=tls is not None, listen=settings.listen, port=server.port, names=settings.host_names)
+        _log.info("app-listening", url=url)
+        if self._served is not None:
+            fingerprint = None if tls is None else tls.fingerprint
+            self._served(Served(url=url, fingerprint=fingerprint, engine=store.engine))
+        return server
 
     async def _tell_ready(self) -> None:
         await self.server.listening.wait()
         self._watchdog.is_ready = True
 
     def _open_journal(self, store: Store, site: Site) -> Journal:
-        storage = self._installation.storage
+        storage = self.installation.storage
         return JournalWriter(
             store.engine,
             site,
-            self._installation.text,
+            self.installation.text,
             version=__version__,
             retention=Retention(
                 seconds_days=storage.keep_1s_days,
@@ -168,7 +309,7 @@ class App:
                 journal_days=storage.keep_journal_days,
             ),
             started_wall_s=time.time(),
-            started_s=self._clock.now_s(),
+            started_s=self.clock.now_s(),
             wall_s=time.time,
         )
 
@@ -189,7 +330,7 @@ class App:
             period_s=connection.period_s,
             lines=len(site.supply.lines),
             nominal_v=volts,
-            now_s=self._clock.now_s,
+            now_s=self.clock.now_s,
         )
 
     def _bus(self, connection: MeterConnection, answer_s: float) -> Bus:
@@ -206,10 +347,10 @@ class App:
 
     def _adopt(self, ocpp_id: str) -> Endpoint | None:
         """Takes an unknown charger into site.toml, its wiring unknown, and into control."""
-        circuit = self._installation.ocpp.adopt_into
+        circuit = self.installation.ocpp.adopt_into
         if circuit is None:
             return None
-        path = self._installation.path
+        path = self.installation.path
         try:
             name = with_charger(path, ocpp_id, circuit)
             installation = load(path)
@@ -217,8 +358,9 @@ class App:
         except (AmpacityError, SiteError, OSError) as error:
             _log.warning("charger-not-adopted", ocpp_id=ocpp_id[:48], what=str(error))
             return None
-        self._installation = installation
+        self.installation = installation
         self.loop.use(site)
+        self._allowances.begin(site, self.clock.now_s())
         if isinstance(self._journal, JournalWriter):
             self._journal.site_changed(site, installation.text)
         place = next(n for n, charger in enumerate(site.chargers) if charger.id == name)
@@ -255,12 +397,14 @@ def run_site(
     port: int | None = None,
     storage: bool = True,
     watchers: Sequence[Watcher] = (),
+    serve: bool = False,
+    served: Callable[[Served], None] | None = None,
     started: Callable[[App], Awaitable[None]] | None = None,
 ) -> None:
     """Controls until SIGTERM or SIGINT. `started` is run beside it, once chargers can connect."""
 
     async def main() -> None:
-        app = App(installation, port=port, storage=storage, watchers=watchers)
+        app = App(installation, port=port, storage=storage, watchers=watchers, serve=serve, served=served)
         beside = None
         if started is not None:
             beside = asyncio.create_task(_when_listening(app, started))
@@ -283,6 +427,10 @@ async def _cancelled(tasks: Sequence[asyncio.Task[object] | asyncio.Task[None]])
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _plan(installation: Installation) -> Plan:
+    return Plan(features=installation.features, schedules=installation.schedules, zone=installation.time_zone)
 
 
 def _wall() -> datetime:

@@ -72,7 +72,8 @@ class FakeControl:
         """One real decision on what was seen."""
         self.clock_s += after_s
         site = self.installation.site
-        self.observed = self.observed.with_(site, [*self.seen, *seen])
+        taken, self.seen = self.seen, []
+        self.observed = self.observed.with_(site, [*taken, *seen])
         decision = decide(site, self.observed, self.clock_s)
         self.observed = self.observed.remembering(decision.memory)
         self.latest = Latest(at_s=time.time(), site=site, observed=self.observed, decision=decision)

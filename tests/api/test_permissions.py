@@ -42,8 +42,6 @@ DRIVERS_CHANGE = {
     ("DELETE", "/sign-ins/{id}"),
     ("PATCH", "/account"),
     ("PUT", "/account/password"),
-    ("POST", "/chargers/{id}/wish"),
-    ("POST", "/chargers/{id}/claim"),
 }
 """All that a driver may change."""
 

@@ -77,6 +77,7 @@ async def controlled(site: Path, **environment: str) -> AsyncIterator[Controller
         "run",
         str(site),
         "--json",
+        "--no-app",
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
         env={**os.environ, **environment},
@@ -166,7 +167,7 @@ async def test_it_says_what_is_wrong_with_its_file_and_ends(tmp_path: Path) -> N
     file = tmp_path / "site.toml"
     file.write_text("[site]\nname = 1\n")
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "ampacity.cli.main", "run", str(file), stderr=asyncio.subprocess.PIPE
+        sys.executable, "-m", "ampacity.cli.main", "run", str(file), "--no-app", stderr=asyncio.subprocess.PIPE
     )
     async with asyncio.timeout(30):
         _, errors = await process.communicate()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
@@ -11,31 +12,10 @@ from sqlalchemy import Engine
 
 from ampacity.api.access import Identify
 from ampacity.config.installation import Installation
-from ampacity.core.decision import Decision
-from ampacity.core.observations import Observation, Observed
-from ampacity.core.site import ChargerId, Site
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Latest:
-    """The newest decision and what it was made on. A value: nothing in it changes."""
-
-    at_s: float
-    """UTC seconds since 1970."""
-    site: Site
-    observed: Observed
-    decision: Decision
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StationFacts:
-    """What a charger says of itself when it boots; empty: nothing yet."""
-
-    vendor: str = ""
-    model: str = ""
-    firmware: str = ""
-    family: str = ""
-    """Catalogue id."""
+from ampacity.core.observations import Observation
+from ampacity.core.site import ChargerId
+from ampacity.links.ocpp.endpoint import StationFacts as StationFacts
+from ampacity.runtime.desk import Latest as Latest
 
 
 class Control(Protocol):
@@ -85,6 +65,8 @@ class Services:
     identify: Identify
     wall_s: Callable[[], float]
     """UTC seconds since 1970."""
+    saving: threading.Lock = field(default_factory=threading.Lock)
+    """Held while site.toml is read, checked and written: two people who save at once do so one after the other."""
 
 
 def _services(request: Request) -> Services:

@@ -13,7 +13,8 @@ from ampacity.api.door import KnownHosts, Limits, SafeAnswers
 from ampacity.api.entrance import REFUSALS, Entrance, on_refusal
 from ampacity.api.ports import Services
 from ampacity.api.problems import on_error
-from ampacity.api.routes import accounts, first_start, kiosk, sign_in, tokens
+from ampacity.api.routes import accounts, features, first_start, kiosk, live, load_management, sign_in, tokens
+from ampacity.api.stream import Stream
 from ampacity.core.errors import AmpacityError
 
 PREFIX = "/api/v1"
@@ -24,6 +25,9 @@ ROUTERS: tuple[APIRouter, ...] = (
     accounts.router,
     tokens.router,
     kiosk.router,
+    live.router,
+    load_management.router,
+    features.router,
 )
 """One a file of `api/routes`."""
 
@@ -39,6 +43,7 @@ def create(services: Services, *, entrance: Entrance | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.state.services = services
+    app.state.stream = Stream(services, lambda: load_management.since_s(services))
     app.state.entrance = entrance if entrance is not None else Entrance()
     for kind in (AmpacityError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, on_error)
@@ -48,9 +53,7 @@ def create(services: Services, *, entrance: Entrance | None = None) -> FastAPI:
         app.include_router(router, prefix=PREFIX)
 
     def host_names() -> Collection[str]:
-        settings = getattr(services.control.installation, "app", None)
-        names: Collection[str] = getattr(settings, "host_names", ())
-        return names
+        return services.control.installation.app.host_names
 
     # The last that is added is the first that a request meets.
     app.add_middleware(Limits, identify=services.identify, large=f"{PREFIX}/restore")

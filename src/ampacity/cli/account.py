@@ -210,13 +210,8 @@ def _database(site: Path, *, as_json: bool) -> Iterator[tuple[Installation, Engi
 
 def _base(installation: Installation, url: str | None) -> str:
     if url is None:
-        settings = getattr(installation, "app", None)
-        return app_url(
-            tls=getattr(settings, "tls", True),
-            listen=getattr(settings, "listen", "0.0.0.0"),
-            port=getattr(settings, "port", 8443),
-            names=getattr(settings, "host_names", ()),
-        )
+        app = installation.app
+        return app_url(tls=app.tls, listen=app.listen, port=app.port, names=app.host_names)
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/") or parts.fragment:
         raise BadUrl(f"{url[:100]!r} is not where an app is found.")

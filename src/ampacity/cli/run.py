@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from contextlib import ExitStack
@@ -12,8 +13,9 @@ from typing import Annotated
 import structlog
 import typer
 
-from ampacity.app import run_site
-from ampacity.cli.out import fail, host_warnings
+from ampacity.app import Served, run_site
+from ampacity.cli.account import first_start_link, print_link
+from ampacity.cli.out import fail, host_warnings, stderr
 from ampacity.cli.printer import printer
 from ampacity.cli.status import status_line
 from ampacity.config.site_toml import load
@@ -37,6 +39,7 @@ def run(
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Instead of [ocpp] port; 0: any free.")] = None,
     log_level: Annotated[LogLevel | None, typer.Option(help="Instead of [log] level.")] = None,
     no_storage: Annotated[bool, typer.Option("--no-storage", help="Keep no record.")] = False,
+    no_app: Annotated[bool, typer.Option("--no-app", help="Do not serve the app.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON a decision on standard output.")] = False,
 ) -> None:
     """Control the installation until stopped (Ctrl-C or SIGTERM).
@@ -65,9 +68,39 @@ def run(
             if as_json:
                 put = opened.enter_context(printer(sys.stdout.fileno()))
                 watchers.append(lambda now, observed, seen, decision: put(status_line(now, observed, decision)))
-            run_site(installation, port=port, storage=not no_storage, watchers=watchers)
+
+            def served(app: Served) -> None:
+                link = first_start_link(app.engine(), app.url)
+                if as_json:
+                    put(json.dumps({"app": {"url": app.url, "first_start": link}}))
+                else:
+                    _say_where(app, link)
+
+            run_site(
+                installation,
+                port=port,
+                storage=not no_storage,
+                watchers=watchers,
+                serve=not no_app,
+                served=served,
+            )
     except AmpacityError as error:
         fail(error, as_json=as_json)
+
+
+def _say_where(app: Served, link: str | None) -> None:
+    """Where people find the app; at the first start with the link at which the owner makes the first account."""
+    stderr.print(f"The app is at {app.url}", markup=False, soft_wrap=True)
+    if app.fingerprint is not None:
+        stderr.print(
+            "Its certificate is its own: a browser asks once whether to trust it. SHA-256, to compare:\n"
+            f"    {app.fingerprint}",
+            markup=False,
+            soft_wrap=True,
+        )
+    if link is not None:
+        stderr.print("Nobody has an account yet. Make the owner's at this link, which works once:", markup=False)
+        print_link(stderr, link)
 
 
 def set_up_log(level: str, *, as_json: bool) -> None:

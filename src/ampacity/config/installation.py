@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from ampacity.core.features import Features
@@ -112,6 +113,8 @@ class Installation:
 
     path: Path
     text: str
+    document: Mapping[str, Any]
+    """The same, as it was read."""
     site: Site
     """As it is to be steered: static load management is a circuit in it that spans all chargers; and where nothing
     reads the meters, it has none."""

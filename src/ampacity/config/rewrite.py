@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 import tomllib
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from ampacity.config.site_toml import parse, read_text
 from ampacity.core.site import ChargerId, CircuitId
 
 Value = str | bool | int | float | list[str] | list[float]
+Setting = Value | Mapping[str, Value]
+"""What may stand at a place: a value, or a table of values."""
 _HEADER = re.compile(r"(?<=[^\n]\n)\[.+\n")
 _Tables = MutableMapping[str, Any]
 """A document, or a table in it."""
@@ -55,22 +57,21 @@ def set_value(path: Path, place: str, value: Value | None) -> Installation:
         SiteFileError: the file is not right, or would not be: it stays as it was.
         OSError: it can't be written.
     """
-    *tables, key = place.split(".")
+    return _change(path, lambda document: _set(document, path, place, value), place)
+
+
+def text_with(path: Path, text: str, changes: Mapping[str, Setting | None]) -> str:
+    """The text with several places set; None removes one. Comments stay. Whether it is right is not looked at.
+
+    Raises:
+        SiteFileError: it can't be changed in place.
+    """
 
     def change(document: _Tables) -> None:
-        table = document
-        for name in tables:
-            if value is None and name not in table:
-                return
-            table = table.setdefault(name, tomlkit.table(is_super_table=name != tables[-1]))
-            if not isinstance(table, MutableMapping):
-                raise _refused(path, place, f"{name} is a value, not a table.", "Name a key, as `log.level`.")
-        if value is None:
-            table.pop(key, None)
-        else:
-            table[key] = value
+        for place, setting in changes.items():
+            _set(document, path, place, setting)
 
-    return _change(path, change, place)
+    return _changed_text(path, text, change, next(iter(changes), "site"))
 
 
 def with_password_hash(path: Path, charger: ChargerId, password_hash: str) -> Installation:
@@ -119,6 +120,31 @@ def write(path: Path, text: str) -> Installation:
 def _change(path: Path, change: Callable[[_Tables], None], place: str) -> Installation:
     text = read_text(path)
     parse(text, path)
+    return write(path, _changed_text(path, text, change, place))
+
+
+def _set(document: _Tables, path: Path, place: str, setting: Setting | None) -> None:
+    *tables, key = place.split(".")
+    table = document
+    for name in tables:
+        if setting is None and name not in table:
+            return
+        table = table.setdefault(name, tomlkit.table(is_super_table=name != tables[-1] or isinstance(setting, Mapping)))
+        if not isinstance(table, MutableMapping):
+            raise _refused(path, place, f"{name} is a value, not a table.", "Name a key, as `log.level`.")
+    if setting is None:
+        table.pop(key, None)
+        if not table and len(tables) == 1:
+            del document[tables[0]]  # the last of a group takes the group with it
+    elif isinstance(setting, Mapping):
+        entry = tomlkit.table()
+        entry.update(setting)
+        table[key] = entry
+    else:
+        table[key] = setting
+
+
+def _changed_text(path: Path, text: str, change: Callable[[_Tables], None], place: str) -> str:
     wanted: dict[str, Any] = tomllib.loads(text)
     try:
         change(wanted)
@@ -131,7 +157,7 @@ def _change(path: Path, change: Callable[[_Tables], None], place: str) -> Instal
         raise _refused(path, place, f"it can't be changed in place ({error}).", "Change the file by hand.") from error
     if not faithful:
         raise _refused(path, place, "it can't be changed in place, as the file is laid out.", "Change it by hand.")
-    return write(path, changed)
+    return changed
 
 
 def _new_tables_apart(changed: str, text: str) -> str:

@@ -184,6 +184,7 @@ class _Reader:
         return Installation(
             path=self.path,
             text=self.text,
+            document=self.document,
             site=site,
             region=region,
             time_zone=zone,

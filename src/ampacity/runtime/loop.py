@@ -43,7 +43,10 @@ class Loop:
             self._wake.set()
 
     def use(self, site: Site) -> None:
-        """From the next pass on, this is the site."""
+        """From the next pass on, this is the site. On another kind of supply nothing that is remembered fits: the worst
+        is assumed, as after a start."""
+        if site.supply is not self.site.supply or site.nominal_v != self.site.nominal_v:
+            self._observed = Observed(chargers=self._observed.chargers)
         self.site = site
 
     async def run(self) -> None:

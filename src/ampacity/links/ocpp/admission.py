@@ -57,6 +57,10 @@ class Admission:
         self._adopted_count = 0
         self._turns: dict[ChargerId, deque[float]] = {}
 
+    def use(self, endpoints: Iterable[Endpoint]) -> None:
+        """From now on these may connect."""
+        self._endpoints = {endpoint.ocpp_id: endpoint for endpoint in endpoints}
+
     async def check(self, connection: ServerConnection, request: Request) -> Response | None:
         """None: it may go on, as `connection.endpoint`."""
         if not isinstance(connection, GuardedConnection):

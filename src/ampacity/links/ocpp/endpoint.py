@@ -27,3 +27,14 @@ class Endpoint:
     """The least it must come with, 0 to 3; a password that is set is asked for in any case below 3."""
     certificate_cn: str | None = None
     """The name in its certificate; None: `ocpp_id`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StationFacts:
+    """What a charger says of itself when it boots; empty: nothing yet."""
+
+    vendor: str = ""
+    model: str = ""
+    firmware: str = ""
+    family: str = ""
+    """Catalogue id."""

@@ -21,7 +21,7 @@ from ampacity.devices.charger_family import ChargerFamily
 from ampacity.links.ocpp.admission import PROTOCOL, Admission
 from ampacity.links.ocpp.certificates import tls_context as tls_context
 from ampacity.links.ocpp.doorway import Doorway, GuardedConnection
-from ampacity.links.ocpp.endpoint import Endpoint
+from ampacity.links.ocpp.endpoint import Endpoint, StationFacts
 from ampacity.links.ocpp.pace import Pace
 from ampacity.links.ocpp.remembered import Remembered
 from ampacity.links.ocpp.station import Station
@@ -115,6 +115,20 @@ class OcppServer:
     def opening(self) -> int:
         """Connections that have not been found to be a charger yet."""
         return len(self._doorway)
+
+    def use(self, endpoints: Iterable[Endpoint]) -> None:
+        """From now on these may connect. The connection of a charger that is none of them any more, or that is to be
+        steered in another way, is closed: it comes anew, and is told all anew."""
+        known = {endpoint.charger: endpoint for endpoint in endpoints}
+        self._admission.use(known.values())
+        for charger, (station, connection) in list(self._stations.items()):
+            if known.get(charger) != station.endpoint:
+                _log.info("charger-changed", charger=charger)
+                connection.transport.abort()
+
+    def facts(self) -> dict[ChargerId, StationFacts]:
+        """What the connected chargers said of themselves."""
+        return {charger: station.facts for charger, (station, _) in self._stations.items()}
 
     async def run(self, put: Callable[[Observation], None]) -> None:
         """Serves until cancelled.

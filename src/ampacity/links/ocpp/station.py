@@ -21,6 +21,7 @@ from ampacity.devices.charger_reports import report_of, state_of
 from ampacity.links.ocpp import framing, messages
 from ampacity.links.ocpp.calls import Calls
 from ampacity.links.ocpp.endpoint import Endpoint as Endpoint
+from ampacity.links.ocpp.endpoint import StationFacts
 from ampacity.links.ocpp.remembered import Remembered
 from ampacity.links.ocpp.steering import Put, Steering
 from ampacity.links.ocpp.told_time import ToldTime
@@ -55,7 +56,7 @@ class Station:
     ) -> None:
         self.endpoint = endpoint
         self.family = endpoint.family or remembered.family or recognised(families.values(), "", "", "")
-        self.firmware = ""
+        self.facts = StationFacts(family=self.family.id)
         self.ended: SessionEnded | None = None
         """The session whose end is about to be acknowledged."""
         self._families = families
@@ -245,17 +246,18 @@ class Station:
 
     def _on_boot(self, message: messages.BootNotification) -> None:
         vendor, model = messages.text(message.chargePointVendor), messages.text(message.chargePointModel)
-        self.firmware = messages.text(message.firmwareVersion)
+        firmware = messages.text(message.firmwareVersion)
         if self.endpoint.family is None:
-            self.family = recognised(self._families.values(), vendor, model, self.firmware)
+            self.family = recognised(self._families.values(), vendor, model, firmware)
         self._remembered.family = self.family
+        self.facts = StationFacts(vendor=vendor[:60], model=model[:60], firmware=firmware[:60], family=self.family.id)
         started = self._steering.is_start()
         _log.info(
             "charger-booted" if started else "charger-introduced",
             charger=self.endpoint.charger,
             vendor=vendor[:60],
             model=model[:60],
-            firmware=self.firmware[:60],
+            firmware=firmware[:60],
             family=self.family.id,
         )
         if started and self._booted:

@@ -79,6 +79,11 @@ port = {meter_port}
 [ocpp]
 listen = "{LOOPBACK}"
 port = {ocpp_port}
+
+[app]
+listen = "{LOOPBACK}"
+port = 0
+tls = false
 """
     for spot in SPOTS:
         lines = ", ".join(f'"{LINES[line]}"' for line in spot.wiring)

@@ -1,0 +1,311 @@
+"""What goes on now, what went on, and what people wish."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, Field
+
+from ampacity.api.access import ANYONE, STAFF, Person, Scope, access
+from ampacity.api.entrance import Given
+from ampacity.api.picture import ChargerShown, Live
+from ampacity.api.ports import Reach, Services
+from ampacity.api.problems import NotFound, Problem, RequestInvalid
+from ampacity.api.stream import Stream
+from ampacity.core.observations import Wish
+from ampacity.core.site import ChargerId
+from ampacity.storage.history import RESOLUTIONS_S, series_names, spans
+from ampacity.storage.records import Session, sessions_between
+
+router = APIRouter(tags=["live"])
+
+MOST_POINTS = 20_000
+YEAR_S = 366 * 86_400.0
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+Moment = Annotated[float, Query(ge=0, le=1e11, allow_inf_nan=False)]
+ChargerName = Annotated[str, Path(max_length=60)]
+
+
+class TooMuchHistory(Problem):
+    """More points than a chart can show."""
+
+    code = "too-much-history"
+    status = 422
+    remedy = "Ask for a shorter time, or a longer span_s."
+
+
+class Spread(BaseModel):
+    """Of one series, by span; None where nothing was seen."""
+
+    least: list[float | None]
+    mean: list[float | None]
+    most: list[float | None]
+
+
+class History(BaseModel):
+    """Amperes over time."""
+
+    span_s: int
+    start_s: list[int]
+    series: dict[str, Spread]
+
+
+class WishGiven(Given):
+    """What is left out stays as it is."""
+
+    paused: bool | None = None
+    first: bool | None = None
+    """Priority: it comes before all that have none."""
+    until_s: Annotated[float, Field(ge=0, le=1e11, allow_inf_nan=False)] | None = None
+    """UTC; None: until the session ends, or the car leaves."""
+
+
+class Wished(BaseModel):
+    """It is on its way into control."""
+
+    charger: str
+
+
+class SessionLine(BaseModel):
+    """A car's charging."""
+
+    charger: str
+    charger_name: str
+    session: str
+    begun_s: float | None
+    ended_s: float | None
+    energy_wh: int | None
+    average_w: float | None
+    reason: str | None
+
+
+@router.get("/live")
+def live(request: Request, person: Annotated[Person, access(ANYONE, Scope.READ)], services: Reach) -> Live:
+    """The newest decision, as a picture."""
+    return Live.model_validate_json(_stream(request).body())
+
+
+@router.get("/live/stream", response_class=StreamingResponse)
+def stream(
+    request: Request, person: Annotated[Person, access(ANYONE, Scope.READ)], services: Reach
+) -> StreamingResponse:
+    """Server-sent events: `live` with a picture, after each decision but at most one a second."""
+    found = _stream(request)
+    found.enter()
+    return StreamingResponse(
+        found.events(lambda: services.identify(request) is not None), media_type="text/event-stream"
+    )
+
+
+@router.get("/chargers")
+def chargers(
+    request: Request, person: Annotated[Person, access(ANYONE, Scope.READ)], services: Reach
+) -> list[ChargerShown]:
+    """All chargers as they are now."""
+    return Live.model_validate_json(_stream(request).body()).chargers
+
+
+@router.get("/chargers/{id}")
+def charger(
+    id: ChargerName,  # noqa: A002
+    request: Request,
+    person: Annotated[Person, access(ANYONE, Scope.READ)],
+    services: Reach,
+) -> ChargerShown:
+    """One of them."""
+    for one in Live.model_validate_json(_stream(request).body()).chargers:
+        if one.id == id:
+            return one
+    raise NotFound(f"There is no charger {id!r}.")
+
+
+@router.post("/chargers/{id}/wish", status_code=202)
+def wish(
+    id: ChargerName,  # noqa: A002
+    given: WishGiven,
+    person: Annotated[Person, access(STAFF, Scope.WISH, kiosk=True)],
+    services: Reach,
+) -> Wished:
+    """Pause, resume, priority: enters control like everything else, with an end."""
+    control = services.control
+    if id not in control.installation.site.index_of_charger:
+        raise NotFound(f"There is no charger {id!r}.")
+    until_s = None if given.until_s is None else control.now_s() + max(0.0, given.until_s - services.wall_s())
+    control.put(
+        Wish(
+            charger=ChargerId(id),
+            at_s=control.now_s(),
+            paused=given.paused,
+            first=given.first,
+            until_s=until_s,
+            by=person.name,
+        )
+    )
+    return Wished(charger=id)
+
+
+@router.get("/history")
+def history(
+    person: Annotated[Person, access(ANYONE, Scope.READ)],
+    services: Reach,
+    from_s: Moment,
+    to_s: Moment,
+    span_s: int = 60,
+    series: Annotated[str, Query(max_length=4000)] = "",
+) -> History:
+    """Least, mean and most of each span. `series`: names with commas between; none: all."""
+    if span_s not in RESOLUTIONS_S:
+        raise RequestInvalid(f"{span_s} s is none of 1, 60 and 900.", place="span_s")
+    if (to_s - from_s) / span_s > MOST_POINTS:
+        raise TooMuchHistory(f"That is more than {MOST_POINTS} points.", most=MOST_POINTS)
+    wanted = {name for name in series.split(",") if name}
+    engine = services.engine()
+    starts: list[int] = []
+    found: dict[str, Spread] = {}
+    for start_s, spreads in spans(engine, from_s, to_s, span_s):
+        for name, spread in spreads.items():
+            if wanted and name not in wanted:
+                continue
+            one = found.setdefault(name, Spread(least=[], mean=[], most=[]))
+            for values, value in ((one.least, spread.least), (one.mean, spread.mean), (one.most, spread.most)):
+                values += [None] * (len(starts) - len(values))
+                values.append(round(value, 2))
+        starts.append(start_s)
+    for one in found.values():
+        for values in (one.least, one.mean, one.most):
+            values += [None] * (len(starts) - len(values))
+    return History(span_s=span_s, start_s=starts, series=found)
+
+
+@router.get("/history/series")
+def names(
+    person: Annotated[Person, access(ANYONE, Scope.READ)], services: Reach, from_s: Moment, to_s: Moment
+) -> list[str]:
+    """Which series there are."""
+    if to_s - from_s > YEAR_S:
+        raise TooMuchHistory("That is more than a year.", most=366)
+    return series_names(services.engine(), from_s, to_s, 900)
+
+
+@router.get("/sessions")
+def sessions(
+    person: Annotated[Person, access(STAFF, Scope.READ)],
+    services: Reach,
+    from_s: Moment = 0.0,
+    to_s: Moment = 1e11,
+    charger: Annotated[str | None, Query(max_length=60)] = None,
+) -> list[SessionLine]:
+    """What cars got, newest first."""
+    return _sessions(services, from_s, to_s, charger)
+
+
+@router.get("/sessions/export", response_class=Response)
+def export(
+    person: Annotated[Person, access(STAFF, Scope.READ)],
+    services: Reach,
+    format: Literal["csv", "parquet"] = "csv",  # noqa: A002
+    from_s: Moment = 0.0,
+    to_s: Moment = 1e11,
+    charger: Annotated[str | None, Query(max_length=60)] = None,
+) -> Response:
+    """The same, as a file: times with the offset of the site's clock in CSV, UTC in Parquet."""
+    lines = _sessions(services, from_s, to_s, charger)
+    if format == "parquet":
+        body, kind = _parquet(lines), "application/vnd.apache.parquet"
+    else:
+        body, kind = _csv(lines, services), "text/csv; charset=utf-8"
+    headers = {"content-disposition": f'attachment; filename="sessions.{format}"'}
+    return Response(body, media_type=kind, headers=headers)
+
+
+def _stream(request: Request) -> Stream:
+    found: Stream = request.app.state.stream
+    return found
+
+
+def _sessions(services: Services, from_s: float, to_s: float, charger: str | None) -> list[SessionLine]:
+    installation = services.control.installation
+    found = sessions_between(services.engine(), from_s, to_s)
+    return [
+        SessionLine(
+            charger=one.charger,
+            charger_name=installation.name_of(ChargerId(one.charger)),
+            session=one.session,
+            begun_s=one.started_s,
+            ended_s=one.ended_s,
+            energy_wh=one.energy_wh,
+            average_w=_average_w(one),
+            reason=one.reason or None,
+        )
+        for one in reversed(found)
+        if charger in (None, one.charger)
+    ]
+
+
+def _average_w(one: Session) -> float | None:
+    if one.started_s is None or one.ended_s is None or one.energy_wh is None or one.ended_s <= one.started_s:
+        return None
+    return round(one.energy_wh * 3600 / (one.ended_s - one.started_s), 1)
+
+
+def _csv(lines: list[SessionLine], services: Services) -> bytes:
+    zone = services.control.installation.time_zone
+
+    def moment(at_s: float | None) -> str:
+        return "" if at_s is None else datetime.fromtimestamp(at_s, zone).isoformat(timespec="seconds")
+
+    text = io.StringIO()
+    rows = csv.writer(text)
+    rows.writerow(["charger", "name", "session", "begun", "ended", "energy_wh", "energy_kwh", "average_w", "reason"])
+    for one in lines:
+        kwh = "" if one.energy_wh is None else f"{one.energy_wh / 1000:.3f}"
+        texts = [_cell(text) for text in (one.charger, one.charger_name, one.session)]
+        rows.writerow(
+            [
+                *texts,
+                moment(one.begun_s),
+                moment(one.ended_s),
+                one.energy_wh,
+                kwh,
+                one.average_w,
+                _cell(one.reason or ""),
+            ]
+        )
+    return text.getvalue().encode()
+
+
+def _cell(text: str) -> str:
+    """A spreadsheet shall not take a text for a formula."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _parquet(lines: list[SessionLine]) -> bytes:
+    moment = pa.timestamp("ms", tz="UTC")
+    columns: list[tuple[str, Any]] = [
+        ("charger", pa.string()),
+        ("charger_name", pa.string()),
+        ("session", pa.string()),
+        ("begun_s", moment),
+        ("ended_s", moment),
+        ("energy_wh", pa.int64()),
+        ("average_w", pa.float64()),
+        ("reason", pa.string()),
+    ]
+    rows = [one.model_dump() for one in lines]
+    arrays = {}
+    for name, kind in columns:
+        values = [row[name] for row in rows]
+        if kind is moment:
+            values = [None if one is None else int(one * 1000) for one in values]
+        arrays[name.removesuffix("_s") if kind is moment else name] = pa.array(values, kind)
+    buffer = io.BytesIO()
+    pq.write_table(pa.table(arrays), buffer)
+    return buffer.getvalue()
