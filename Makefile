@@ -35,10 +35,10 @@ test: $(PAGE) ## all tests
 check: format lint types arrows audit unit ## all that CI asks for
 
 format: $(READY)
-	@$(BIN)/ruff format --check src tests bench .ci
+	@$(BIN)/ruff format --check src tests bench .ci hatch_build.py
 
 lint: $(READY)
-	@$(BIN)/ruff check src tests bench .ci
+	@$(BIN)/ruff check src tests bench .ci hatch_build.py
 
 types: $(PAGE)
 	@$(BIN)/mypy
