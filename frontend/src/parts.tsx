@@ -1,0 +1,56 @@
+import type { ComponentChildren, JSX } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { Problem } from "./api";
+import { has, t } from "./texts";
+
+/** What went wrong and what to do, in the reader's language where there is a text of it. */
+export function told(problem: unknown): string {
+  if (!(problem instanceof Problem)) return String(problem);
+  const { code, detail, remedy, params } = problem.body;
+  return has(`errors.${code}`) ? t(`errors.${code}`, params) : `${detail} ${remedy}`.trim();
+}
+export function Trouble({ problem }: { problem: unknown }): JSX.Element | null {
+  if (!problem) return null;
+  return <p class="trouble" role="alert">{told(problem)}</p>;
+}
+export function go(path: string): void {
+  history.pushState(null, "", path);
+  dispatchEvent(new PopStateEvent("popstate"));
+  scrollTo(0, 0);
+}
+export function Link({ to, children, ...rest }: { to: string; children: ComponentChildren; class?: string; "aria-label"?: string; "aria-current"?: "page" | undefined }): JSX.Element {
+  return <a href={to} {...rest} onClick={(event) => { if (!event.metaKey && !event.ctrlKey) { event.preventDefault(); go(to); } }}>{children}</a>;
+}
+export function Field({ label, hint, unit, problem, ...rest }: { label: string; hint?: string; unit?: string; problem?: unknown } & JSX.IntrinsicElements["input"]): JSX.Element {
+  const id = `f-${String(rest.name)}`;
+  const wrong = Boolean(problem);
+  return (
+    <div class={wrong ? "field wrong" : "field"}>
+      <label for={id}>{label}</label>
+      <span class="entry"><input id={id} aria-invalid={wrong} aria-describedby={`${id}-hint`} {...rest} />{unit && <span class="unit">{unit}</span>}</span>
+      <span id={`${id}-hint`}>{wrong ? <Trouble problem={problem} /> : hint && <small>{hint}</small>}</span>
+    </div>
+  );
+}
+export function Switch({ label, on, set, disabled, name }: { label: string; on: boolean; set: (on: boolean) => void; disabled?: boolean; name: string }): JSX.Element {
+  return (
+    <label class="switch">
+      <span>{label}</span>
+      <input type="checkbox" role="switch" name={name} checked={on} disabled={disabled ?? false} onChange={(event) => set(event.currentTarget.checked)} />
+    </label>
+  );
+}
+export function useLoaded<T>(load: () => Promise<T>, again: unknown = 0): [T | null, unknown, (value: T) => void] {
+  const [value, setValue] = useState<T | null>(null);
+  const [problem, setProblem] = useState<unknown>(null);
+  useEffect(() => {
+    let here = true;
+    load().then((got) => { if (here) { setValue(got); setProblem(null); } }, (error: unknown) => { if (here) setProblem(error); });
+    return () => { here = false; };
+  }, [again]);
+  return [value, problem, setValue];
+}
+export function Page({ title, back, children }: { title: string; back?: string; children: ComponentChildren }): JSX.Element {
+  useEffect(() => { document.title = `${title} · Ampacity`; }, [title]);
+  return <main id="main" tabIndex={-1}><header class="head">{back && <Link to={back} class="back" aria-label={t("app.back")}>‹</Link>}<h1>{title}</h1></header>{children}</main>;
+}

@@ -1,0 +1,74 @@
+"""Every text of the app is there, in every language."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import pkgutil
+import re
+from pathlib import Path
+
+import pytest
+
+import ampacity.api
+from ampacity.api.problems import Problem
+from ampacity.core.decision import Blindness, Flag, Rule
+from ampacity.core.features import Feature
+from ampacity.core.observations import ChargerState
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "src" / "ampacity" / "web" / "texts"
+LANGUAGES = ("en", "es", "de", "fr", "ca", "nl")
+TEXTS = {name: json.loads((FOLDER / f"{name}.json").read_text()) for name in LANGUAGES}
+ENGLISH = {f"{group}.{key}": text for group, texts in TEXTS["en"].items() for key, text in texts.items()}
+SOURCE = "\n".join(path.read_text() for path in (ROOT / "frontend" / "src").rglob("*.ts*"))
+IN_THEIR_OWN_WORDS = {"site-refused"}
+"""Told by the server, which names the place in site.toml; in English."""
+
+
+def params(text: str) -> set[str]:
+    return set(re.findall(r"\{(\w+)\}", text))
+
+
+def codes() -> set[str]:
+    for module in pkgutil.walk_packages(ampacity.api.__path__, "ampacity.api."):
+        importlib.import_module(module.name)
+    found, left = set(), [Problem]
+    while left:
+        kind = left.pop()
+        found.add(kind.code)
+        left += kind.__subclasses__()
+    return found
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_language_has_every_text_with_the_same_gaps_to_fill(language: str) -> None:
+    own = {f"{group}.{key}": text for group, texts in TEXTS[language].items() for key, text in texts.items()}
+    assert own.keys() == ENGLISH.keys()
+    assert [key for key, text in own.items() if not text.strip()] == []
+    assert {key: params(text) for key, text in own.items()} == {key: params(text) for key, text in ENGLISH.items()}
+
+
+@pytest.mark.parametrize(
+    ("group", "names"),
+    [
+        ("causes", {rule.value for rule in Rule}),
+        ("states", {state.value for state in ChargerState}),
+        ("flags", {flag.value for flag in Flag}),
+        ("blind", {why.value for why in Blindness}),
+        ("features", {feature.value for feature in Feature}),
+        ("errors", codes() - IN_THEIR_OWN_WORDS),
+    ],
+)
+def test_everything_that_can_be_said_has_its_text(group: str, names: set[str]) -> None:
+    assert names - TEXTS["en"][group].keys() == set()
+
+
+def test_every_text_that_the_page_asks_for_is_there_and_none_is_left_over() -> None:
+    asked = set(re.findall(r"\bt\(\s*\"([\w-]+\.[\w.-]+)\"", SOURCE)) | set(
+        re.findall(r"\"((?:app|live|lm|enter|energy|people|security|audit|kiosk|sessions)\.[\w-]+)\"", SOURCE)
+    )
+    made = set(re.findall(r"t\([^)]*?`([\w-]+)\.", SOURCE)) | set(re.findall(r"`([\w-]+)\.\$", SOURCE))
+    assert asked - ENGLISH.keys() == set()
+    left = {key for key in ENGLISH if key not in asked and key.partition(".")[0] not in made}
+    assert left == set()
