@@ -119,8 +119,11 @@ class Admission:
         self._turns: dict[ChargerId, deque[float]] = {}
 
     def use(self, endpoints: Iterable[Endpoint]) -> None:
-        """From now on these may connect."""
+        """From now on these may connect; nobody refuses or expects them any more."""
         self._endpoints = {endpoint.ocpp_id: endpoint for endpoint in endpoints}
+        for ocpp_id in self._endpoints:
+            self._refused.pop(ocpp_id, None)
+            self._expected.pop(ocpp_id, None)
 
     def knocking(self) -> list[Knock]:
         """Unknown chargers that were refused, but for those that a person refused; the newest first. For any thread."""
