@@ -33,6 +33,7 @@ from ampacity.core.site import Charger, ChargerId, MeterId, Site
 from ampacity.devices.catalogue import charger_families, meter_families
 from ampacity.devices.charger_family import ChargerFamily
 from ampacity.links.modbus import Bus, ModbusMeter, SerialPort
+from ampacity.links.ocpp.admission import Knock
 from ampacity.links.ocpp.endpoint import Endpoint, StationFacts
 from ampacity.links.ocpp.server import OcppServer, tls_context
 from ampacity.runtime.allowances import Allowances, Plan
@@ -103,6 +104,12 @@ class Steered:
 
     def stations(self) -> Mapping[ChargerId, StationFacts]:
         return self._app.server.facts()
+
+    def knocking(self) -> Sequence[Knock]:
+        return self._app.server.knocking()
+
+    def refuse(self, ocpp_id: str) -> None:
+        self._desk.do(lambda: self._app.server.refuse(ocpp_id))
 
     def use(self, installation: Installation) -> None:
         self._desk.do(lambda: self._app.use(installation))

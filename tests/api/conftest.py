@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -19,7 +19,7 @@ from ampacity.api.attempts import Attempts
 from ampacity.api.entrance import Entrance
 from ampacity.api.identity import Identity
 from ampacity.api.passwords import Hashing
-from ampacity.api.ports import Latest, Services, StationFacts
+from ampacity.api.ports import Knock, Latest, Services, StationFacts
 from ampacity.api.server import create
 from ampacity.config.installation import Installation
 from ampacity.config.site_toml import load
@@ -50,6 +50,8 @@ class FakeControl:
     observed: Observed = field(default_factory=Observed)
     told: list[Callable[[Latest], None]] = field(default_factory=list)
     used: list[Installation] = field(default_factory=list)
+    knocks: list[Knock] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
 
     def put(self, one: Observation) -> None:
         self.seen.append(one)
@@ -59,6 +61,12 @@ class FakeControl:
 
     def stations(self) -> Mapping[ChargerId, StationFacts]:
         return self.facts
+
+    def knocking(self) -> Sequence[Knock]:
+        return [one for one in self.knocks if one.ocpp_id not in self.refused]
+
+    def refuse(self, ocpp_id: str) -> None:
+        self.refused.append(ocpp_id)
 
     def watch(self, told: Callable[[Latest], None]) -> Callable[[], None]:
         self.told.append(told)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Protocol
 
@@ -14,8 +14,10 @@ from ampacity.api.access import Identify
 from ampacity.config.installation import Installation
 from ampacity.core.observations import Observation
 from ampacity.core.site import ChargerId
+from ampacity.links.ocpp.admission import Knock as Knock
 from ampacity.links.ocpp.endpoint import StationFacts as StationFacts
 from ampacity.runtime.desk import Latest as Latest
+from ampacity.runtime.tags import Tags
 
 
 class Control(Protocol):
@@ -41,6 +43,14 @@ class Control(Protocol):
 
     def stations(self) -> Mapping[ChargerId, StationFacts]: ...
 
+    def knocking(self) -> Sequence[Knock]:
+        """Unknown chargers that want in, but for those that were refused; the newest first."""
+        ...
+
+    def refuse(self, ocpp_id: str) -> None:
+        """It is not shown as knocking any more, nor adopted, until the controller is started anew or it is linked."""
+        ...
+
     def watch(self, told: Callable[[Latest], None]) -> Callable[[], None]:
         """`told` is called after every decision, on the control thread: it must return at once. Returns how to stop
         it."""
@@ -65,6 +75,8 @@ class Services:
     identify: Identify
     wall_s: Callable[[], float]
     """UTC seconds since 1970."""
+    tags: Tags = field(default_factory=Tags)
+    """Whose card or tag may charge."""
     saving: threading.Lock = field(default_factory=threading.Lock)
     """Held while site.toml is read, checked and written: two people who save at once do so one after the other."""
 

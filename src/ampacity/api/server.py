@@ -13,7 +13,19 @@ from ampacity.api.door import KnownHosts, Limits, SafeAnswers
 from ampacity.api.entrance import REFUSALS, Entrance, on_refusal
 from ampacity.api.ports import Services
 from ampacity.api.problems import on_error
-from ampacity.api.routes import accounts, features, first_start, kiosk, live, load_management, sign_in, tokens
+from ampacity.api.routes import (
+    accounts,
+    features,
+    first_start,
+    kiosk,
+    linking,
+    live,
+    load_management,
+    options,
+    sign_in,
+    tags,
+    tokens,
+)
 from ampacity.api.stream import Stream
 from ampacity.core.errors import AmpacityError
 from ampacity.web.serve import mount
@@ -26,9 +38,12 @@ ROUTERS: tuple[APIRouter, ...] = (
     accounts.router,
     tokens.router,
     kiosk.router,
+    linking.router,
     live.router,
     load_management.router,
     features.router,
+    tags.router,
+    options.router,
 )
 """One a file of `api/routes`."""
 

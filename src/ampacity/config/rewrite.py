@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 import tomllib
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Container, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +33,7 @@ def with_charger(path: Path, ocpp_id: str, circuit: CircuitId) -> ChargerId:
         SiteFileError: the file is not right, or would not be.
         OSError: it can't be written.
     """
-    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", ocpp_id).strip("-_")[:40] or "charger"
-    taken = parse(read_text(path), path).site.index_of_charger
-    name, number = stem, 2
-    while name in taken:
-        name, number = f"{stem}-{number}", number + 1
+    name = new_charger_name(ocpp_id, parse(read_text(path), path).site.index_of_charger)
     entry = tomlkit.table()
     entry.add(tomlkit.comment("Adopted when it connected. Set its lines in its own order, and its maximum."))
     entry.update({"ocpp_id": ocpp_id, "circuit": str(circuit), "lines": "unknown"})
@@ -47,7 +43,16 @@ def with_charger(path: Path, ocpp_id: str, circuit: CircuitId) -> ChargerId:
         chargers[name] = entry
 
     _change(path, add, f"chargers.{name}")
-    return ChargerId(name)
+    return name
+
+
+def new_charger_name(ocpp_id: str, taken: Container[ChargerId]) -> ChargerId:
+    """A name for a charger of this identity, as a table of site.toml may be called."""
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", ocpp_id).strip("-_")[:40] or "charger"
+    name, number = ChargerId(stem), 2
+    while name in taken:
+        name, number = ChargerId(f"{stem}-{number}"), number + 1
+    return name
 
 
 def set_value(path: Path, place: str, value: Value | None) -> Installation:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ampacity.devices.firmware import is_older, is_version
+
 LEASE_FORMS = ("two-period", "duration", "none")
 """How a setpoint ends by itself: a second period at the safe current; the schedule's own end over a lasting default
 profile; or not at all."""
@@ -55,8 +57,15 @@ class ChargerFamily:
     lease_s: float | None = None
     """Instead of the charger's own, where messages must be rarer."""
     min_interval_s: float | None = None
+    firmware_min: str | None = None
+    """The oldest firmware that can be steered, as `1.8.21`; None: none is known. Among the sources is where it is
+    from."""
     samples: tuple[Introduction, ...] = ()
     source: tuple[str, ...] = ()
+
+    def is_too_old(self, firmware: str) -> bool | None:
+        """Whether a charger of this family needs a newer firmware; None: it can't be told."""
+        return False if self.firmware_min is None else is_older(firmware, self.firmware_min)
 
     def grid_a(self, amps: float) -> float:
         """The largest current it knows that is not more; 0 below the smallest."""
@@ -74,6 +83,8 @@ def charger_family_of(document: Mapping[str, Any]) -> ChargerFamily:
     family = ChargerFamily(**fields)
     if family.lease_form not in LEASE_FORMS:
         raise ValueError(f"{family.id}: lease_form {family.lease_form} is not known")
+    if family.firmware_min is not None and not is_version(family.firmware_min):
+        raise ValueError(f"{family.id}: firmware_min {family.firmware_min} is no version")
     return family
 
 

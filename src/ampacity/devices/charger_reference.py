@@ -18,7 +18,8 @@ recognised by its BootNotification; to name one yourself, put the id of the fami
 A charger gets each setpoint as one TxDefaultProfile with a fixed id: the limit now, and its safe current from the
 moment when the lease ends; below that lies a lasting profile of the safe current wherever the charger holds a second
 one. Times are in the charger's own clock, as measured from its messages. A form that a charger refuses is replaced by
-the next safer one that it takes, and the log says which. Every tag is authorised. One socket for each identity.
+the next safer one that it takes, and the log says which. Whose tag may charge:
+[cards and tags](../how-to/cards-and-tags.md). One socket for each identity.
 
 Of a family only what differs from the standard is listed.
 """
@@ -95,6 +96,8 @@ def _differs(family: ChargerFamily) -> Iterator[tuple[str, str]]:
         yield "shortest lease", f"{family.lease_s:g} s"
     if family.min_interval_s is not None:
         yield "shortest time between commands", f"{family.min_interval_s:g} s"
+    if family.firmware_min is not None:
+        yield "oldest firmware", family.firmware_min
 
 
 if __name__ == "__main__":

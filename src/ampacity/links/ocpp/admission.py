@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from urllib.parse import unquote
 
@@ -23,6 +24,10 @@ LONGEST_ID = 48
 MOST_COMPLAINTS = 1000
 MOST_ADOPTED = 50
 """Since the start: a stranger can make up identities without end."""
+MOST_KNOCKING = 100
+MOST_KNOCKING_OF_ONE = 40
+"""Unknown chargers that are remembered: all, and of one address."""
+MOST_REFUSED = 1000
 ALIVE_S = 3.0
 """How long a charger has to answer for itself when another address claims its identity."""
 ALIVE_AT_HOME_S = 1.0
@@ -31,6 +36,55 @@ TURNS = 3
 TURNS_S = 300.0
 
 _log = structlog.get_logger("ampacity.ocpp")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knock:
+    """A charger that is not known here and wants in. Times are UTC seconds since 1970."""
+
+    ocpp_id: str
+    address: str
+    first_s: float
+    last_s: float
+    why: str
+    """Why it was refused the last time: the code that the log gives."""
+    vendor: str = ""
+    """As it introduced itself when it was known here, if it was; so for the others below."""
+    model: str = ""
+    firmware: str = ""
+
+
+class Knocks:
+    """Unknown chargers that come again and again. Who makes up identities pushes out its own."""
+
+    def __init__(self, wall_s: Callable[[], float]) -> None:
+        self._wall_s = wall_s
+        self._knocks: dict[str, Knock] = {}
+        """The last to knock is the last in it."""
+
+    def note(self, ocpp_id: str, address: str, why: str) -> None:
+        now_s = self._wall_s()
+        before = self._knocks.pop(ocpp_id, None)
+        if before is not None:
+            self._knocks[ocpp_id] = replace(before, address=address, last_s=now_s, why=why)
+            return
+        self._make_room(address)
+        self._knocks[ocpp_id] = Knock(ocpp_id=ocpp_id, address=address, first_s=now_s, last_s=now_s, why=why)
+
+    def all(self) -> list[Knock]:
+        """The newest first. For any thread."""
+        return sorted(self._knocks.values(), key=lambda one: -one.last_s)
+
+    def _make_room(self, address: str) -> None:
+        counts: dict[str, int] = {}
+        for one in self._knocks.values():
+            counts[one.address] = counts.get(one.address, 0) + 1
+        if counts.get(address, 0) < MOST_KNOCKING_OF_ONE:
+            if len(self._knocks) < MOST_KNOCKING:
+                return
+            address = max(counts, key=counts.__getitem__)
+        oldest = next(one.ocpp_id for one in self._knocks.values() if one.address == address)
+        del self._knocks[oldest]
 
 
 class Admission:
@@ -42,14 +96,21 @@ class Admission:
         *,
         adopt: Callable[[str], Endpoint | None] | None,
         adopt_profile: int,
+        adopt_unexpected: bool,
         holder: Callable[[ChargerId], GuardedConnection | None],
         now_s: Callable[[], float],
+        wall_s: Callable[[], float],
     ) -> None:
-        """`adopt` is asked for an endpoint when an unknown charger comes that brings what `adopt_profile` asks for.
-        `holder`: the connection a charger has."""
+        """`adopt` is asked for an endpoint when an unknown charger comes that brings what `adopt_profile` asks for;
+        without `adopt_unexpected` only for those that `expect` named. `holder`: the connection a charger has.
+        `wall_s`: UTC seconds since 1970."""
         self._endpoints = {endpoint.ocpp_id: endpoint for endpoint in endpoints}
         self._adopt = adopt
         self._adopt_profile = adopt_profile
+        self._adopt_unexpected = adopt_unexpected
+        self._knocks = Knocks(wall_s)
+        self._refused: dict[str, None] = {}
+        self._expected: dict[str, None] = {}
         self._holder = holder
         self._now_s = now_s
         self._passwords = Passwords(now_s)
@@ -58,8 +119,26 @@ class Admission:
         self._turns: dict[ChargerId, deque[float]] = {}
 
     def use(self, endpoints: Iterable[Endpoint]) -> None:
-        """From now on these may connect."""
+        """From now on these may connect; nobody refuses or expects them any more."""
         self._endpoints = {endpoint.ocpp_id: endpoint for endpoint in endpoints}
+        for ocpp_id in self._endpoints:
+            self._refused.pop(ocpp_id, None)
+            self._expected.pop(ocpp_id, None)
+
+    def knocking(self) -> list[Knock]:
+        """Unknown chargers that were refused, but for those that a person refused; the newest first. For any thread."""
+        known, refused = self._endpoints, self._refused
+        return [one for one in self._knocks.all() if one.ocpp_id not in known and one.ocpp_id not in refused]
+
+    def refuse(self, ocpp_id: str) -> None:
+        """It is neither adopted nor shown as knocking, as long as this program runs or until it is expected."""
+        self._expected.pop(ocpp_id, None)
+        _remember(self._refused, ocpp_id)
+
+    def expect(self, ocpp_id: str) -> None:
+        """The next connection of this identity is adopted."""
+        self._refused.pop(ocpp_id, None)
+        _remember(self._expected, ocpp_id)
 
     async def check(self, connection: ServerConnection, request: Request) -> Response | None:
         """None: it may go on, as `connection.endpoint`."""
@@ -68,16 +147,19 @@ class Admission:
         ocpp_id = _ocpp_id(request)
         offered = ",".join(request.headers.get_all("Sec-WebSocket-Protocol"))
         if PROTOCOL not in [one.strip() for one in offered.split(",")]:
+            self._note_knock(connection, ocpp_id, "charger-protocol")
             self.complain(
                 "charger-protocol", ocpp_id, f"It offers {offered[:60] or 'no protocol'}; set the charger to OCPP 1.6J."
             )
             return connection.respond(HTTPStatus.BAD_REQUEST, "Only ocpp1.6 is spoken here.\n")
         endpoint = self._endpoints.get(ocpp_id) or self._adopted(connection, ocpp_id)
         if endpoint is None:
+            self._note_knock(connection, ocpp_id, "charger-unknown")
             self.complain(
                 "charger-unknown",
                 ocpp_id,
-                f'Add it to site.toml with ocpp_id = "{ocpp_id[:LONGEST_ID]}", or set adopt_into in [ocpp]; '
+                "Link it in the app, under Chargers, or add it to site.toml with "
+                f'ocpp_id = "{ocpp_id[:LONGEST_ID]}", or set adopt_into in [ocpp]; '
                 f"at the most {MOST_ADOPTED} are taken in before a restart.",
             )
             return connection.respond(HTTPStatus.NOT_FOUND, "This charger is not known here.\n")
@@ -115,17 +197,24 @@ class Admission:
         self._passwords.close()
 
     def _adopted(self, connection: GuardedConnection, ocpp_id: str) -> Endpoint | None:
-        if self._adopt is None or not 0 < len(ocpp_id) <= LONGEST_ID or not ocpp_id.isprintable():
+        if self._adopt is None or ocpp_id in self._refused or not _is_id(ocpp_id):
+            return None
+        expected = ocpp_id in self._expected
+        if not expected and (not self._adopt_unexpected or self._adopted_count >= MOST_ADOPTED):
             return None
         if self._adopt_profile >= 3 and common_name(connection.tls) != ocpp_id:
             return None
-        if self._adopted_count >= MOST_ADOPTED:
-            return None
         endpoint = self._adopt(ocpp_id)
         if endpoint is not None:
-            self._adopted_count += 1
+            if not expected:
+                self._adopted_count += 1
+            self._expected.pop(ocpp_id, None)
             self._endpoints[ocpp_id] = endpoint
         return endpoint
+
+    def _note_knock(self, connection: GuardedConnection, ocpp_id: str, why: str) -> None:
+        if ocpp_id not in self._endpoints and _is_id(ocpp_id):
+            self._knocks.note(ocpp_id, connection.host, why)
 
     def _refused_by_profile(self, connection: GuardedConnection, endpoint: Endpoint) -> Response | None:
         if endpoint.security_profile < 2:
@@ -203,6 +292,17 @@ class Admission:
             endpoint.ocpp_id,
             f"{who} claim this identity. Give each charger its own; if you know no second one, set a password.",
         )
+
+
+def _is_id(ocpp_id: str) -> bool:
+    return 0 < len(ocpp_id) <= LONGEST_ID and ocpp_id.isprintable()
+
+
+def _remember(names: dict[str, None], name: str) -> None:
+    names.pop(name, None)
+    names[name] = None
+    if len(names) > MOST_REFUSED:
+        del names[next(iter(names))]
 
 
 def _ocpp_id(request: Request) -> str:

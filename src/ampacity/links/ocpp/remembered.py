@@ -8,6 +8,7 @@ from ampacity.core.site import ChargerId
 from ampacity.devices.charger_family import ChargerFamily
 from ampacity.links.ocpp.clock import ChargerClock
 from ampacity.links.ocpp.profiles import Form
+from ampacity.links.ocpp.tags import TagVerdict
 from ampacity.links.ocpp.told_time import ToldTime
 from ampacity.links.ocpp.transactions import Transactions
 
@@ -29,3 +30,5 @@ class Remembered:
         again without a reason."""
         self.expires: bool | None = None
         """Whether a schedule that it showed since it last started falls to the safe current; None: it showed none."""
+        self.refused: tuple[int, TagVerdict] | None = None
+        """The transaction that was begun with a tag that may not charge, and the verdict on it."""

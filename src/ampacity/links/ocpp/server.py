@@ -6,8 +6,10 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 import structlog
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -19,12 +21,14 @@ from ampacity.core.observations import ChargerLink, Observation, SessionEnded, S
 from ampacity.core.site import ChargerId
 from ampacity.devices.charger_family import ChargerFamily
 from ampacity.links.ocpp.admission import PROTOCOL, Admission
+from ampacity.links.ocpp.admission import Knock as Knock
 from ampacity.links.ocpp.certificates import tls_context as tls_context
 from ampacity.links.ocpp.doorway import Doorway, GuardedConnection
 from ampacity.links.ocpp.endpoint import Endpoint, StationFacts
 from ampacity.links.ocpp.pace import Pace
 from ampacity.links.ocpp.remembered import Remembered
 from ampacity.links.ocpp.station import Station
+from ampacity.links.ocpp.tags import Authorise, everybody
 
 LARGEST_MESSAGE = 256 * 1024
 MESSAGES = 600
@@ -60,16 +64,25 @@ class OcppServer:
         adopt: Callable[[str], Endpoint | None] | None,
         tls_port: int | None = None,
         adopt_profile: int = 0,
+        adopt_unexpected: bool = True,
+        authorise: Authorise = everybody,
         session_ended: Callable[[SessionEnded], Awaitable[None]] | None = None,
         now_s: Callable[[], float],
         wall: Callable[[], datetime],
         first_transaction: int,
     ) -> None:
         """`tls` is for `tls_port`, and `port` is plain; without a `tls_port` it is for `port`. `adopt` is asked for an
-        endpoint when an unknown charger comes that brings what `adopt_profile` asks for; None: it is refused.
+        endpoint when an unknown charger comes that brings what `adopt_profile` asks for, or, without
+        `adopt_unexpected`, only for those that `expect` named; None: it is refused. `authorise`: who may charge.
         `session_ended` is awaited before a StopTransaction is answered, so that what is acknowledged is not lost."""
         self._admission = Admission(
-            endpoints, adopt=adopt, adopt_profile=adopt_profile, holder=self._holder, now_s=now_s
+            endpoints,
+            adopt=adopt,
+            adopt_profile=adopt_profile,
+            adopt_unexpected=adopt_unexpected,
+            holder=self._holder,
+            now_s=now_s,
+            wall_s=lambda: wall().timestamp(),
         )
         self._doorway = Doorway(now_s, self._say_crowded)
         self._families = families
@@ -77,12 +90,15 @@ class OcppServer:
         self._port = port
         self._tls = tls
         self._tls_port = tls_port
+        self._authorise = authorise
         self._session_ended = session_ended
         self._now_s = now_s
         self._wall = wall
         self._transaction = first_transaction
         self._stations: dict[ChargerId, tuple[Station, GuardedConnection]] = {}
         self._remembered: dict[ChargerId, Remembered] = {}
+        self._introduced: dict[str, StationFacts] = {}
+        """By OCPP identity: of those that are gone."""
         self._paces: dict[ChargerId, Pace] = {}
         self._flooding: set[ChargerId] = set()
         self._plain_server: Server | None = None
@@ -117,18 +133,44 @@ class OcppServer:
         return len(self._doorway)
 
     def use(self, endpoints: Iterable[Endpoint]) -> None:
-        """From now on these may connect. The connection of a charger that is none of them any more, or that is to be
-        steered in another way, is closed: it comes anew, and is told all anew."""
+        """From now on these may connect. Other limits of a charger count from its next command on. The connection of a
+        charger that is none of them any more, that has another identity or family, or that has to show something else
+        to get in, is closed: it comes anew, and is told all anew."""
         known = {endpoint.charger: endpoint for endpoint in endpoints}
         self._admission.use(known.values())
         for charger, (station, connection) in list(self._stations.items()):
-            if known.get(charger) != station.endpoint:
-                _log.info("charger-changed", charger=charger)
-                connection.transport.abort()
+            now, before = known.get(charger), station.endpoint
+            if now == before:
+                continue
+            if now is not None and replace(now, **_limits(before)) == before:
+                station.use(now)
+                continue
+            _log.info("charger-changed" if now is not None else "charger-removed", charger=charger)
+            if now is None or now.ocpp_id != before.ocpp_id:
+                # Another charger may get this name: nothing of this one holds for it.
+                self._remembered.pop(charger, None)
+                self._paces.pop(charger, None)
+            connection.transport.abort()
 
     def facts(self) -> dict[ChargerId, StationFacts]:
-        """What the connected chargers said of themselves."""
-        return {charger: station.facts for charger, (station, _) in self._stations.items()}
+        """What the connected chargers said of themselves. For any thread."""
+        return {charger: station.facts for charger, (station, _) in list(self._stations.items())}
+
+    def knocking(self) -> list[Knock]:
+        """Unknown chargers that were refused, but for those that a person refused; the newest first. For any thread."""
+        found = []
+        for one in self._admission.knocking():
+            said = self._introduced.get(one.ocpp_id, StationFacts())
+            found.append(replace(one, vendor=said.vendor, model=said.model, firmware=said.firmware))
+        return found
+
+    def refuse(self, ocpp_id: str) -> None:
+        """It is neither adopted nor shown as knocking, as long as this program runs or until it is expected."""
+        self._admission.refuse(ocpp_id)
+
+    def expect(self, ocpp_id: str) -> None:
+        """The next connection of this identity is adopted, if it brings what is asked for."""
+        self._admission.expect(ocpp_id)
 
     async def run(self, put: Callable[[Observation], None]) -> None:
         """Serves until cancelled.
@@ -240,6 +282,7 @@ class OcppServer:
             put=put,
             now_s=self._now_s,
             wall=self._wall,
+            authorise=self._authorise,
         )
         before = self._stations.get(charger)
         self._stations[charger] = (station, connection)
@@ -257,6 +300,8 @@ class OcppServer:
             why = str(closed)
         finally:
             worker.cancel()
+            if station.facts.vendor or station.facts.model:
+                self._introduced[station.endpoint.ocpp_id] = station.facts
             if self._stations.get(charger, (None, None))[0] is station:
                 del self._stations[charger]
                 _log.info("charger-gone", charger=charger, why=why)
@@ -293,6 +338,11 @@ class OcppServer:
     def _next_transaction(self) -> int:
         self._transaction += 1
         return self._transaction
+
+
+def _limits(endpoint: Endpoint) -> dict[str, Any]:
+    """What may change while it is connected."""
+    return {"phases": endpoint.phases, "volts": endpoint.volts, "safe_a": endpoint.safe_a}
 
 
 def _port_of(server: Server, asked: int) -> int:

@@ -15,6 +15,7 @@ from ampacity.core.observations import (
     ChargerState,
     SessionEnded,
     SessionStarted,
+    Wish,
 )
 from ampacity.devices.charger_family import ChargerFamily, recognised
 from ampacity.devices.charger_reports import report_of, state_of
@@ -24,6 +25,7 @@ from ampacity.links.ocpp.endpoint import Endpoint as Endpoint
 from ampacity.links.ocpp.endpoint import StationFacts
 from ampacity.links.ocpp.remembered import Remembered
 from ampacity.links.ocpp.steering import Put, Steering
+from ampacity.links.ocpp.tags import LONGEST_TAG, OWN_TAG, Authorise, TagVerdict, everybody, normal_tag
 from ampacity.links.ocpp.told_time import ToldTime
 
 HEARTBEAT_S = 60
@@ -34,6 +36,8 @@ BACKLOG_S = 120.0
 SOCKET_S = 60.0
 """How long the socket's own values count before those of the whole station (connector 0)."""
 MOST_COMPLAINTS = 50
+BY_TAGS = "tags"
+"""Who wishes that a car whose tag is refused gets nothing."""
 
 _DOWN = (ChargerState.FAULTED, ChargerState.UNAVAILABLE)
 
@@ -53,6 +57,7 @@ class Station:
         put: Put,
         now_s: Callable[[], float],
         wall: Callable[[], datetime],
+        authorise: Authorise = everybody,
     ) -> None:
         self.endpoint = endpoint
         self.family = endpoint.family or remembered.family or recognised(families.values(), "", "", "")
@@ -64,6 +69,7 @@ class Station:
         self._put = put
         self._now_s = now_s
         self._wall = wall
+        self._authorise = authorise
         self._told = remembered.told = remembered.told or ToldTime(wall(), now_s())
         self._calls = Calls(send)
         self._steering = Steering(endpoint, remembered, self.family, self._calls, now_s=now_s, told=self._told)
@@ -80,6 +86,11 @@ class Station:
     def apply(self, command: Command, put: Put) -> None:
         """Takes a command; one that still waits to be sent is replaced, and gets no answer."""
         self._steering.apply(command, put)
+
+    def use(self, endpoint: Endpoint) -> None:
+        """The same charger, with other limits: they count from the next command on."""
+        self.endpoint = endpoint
+        self._steering.use(endpoint)
 
     async def park(self, safe_a: float) -> bool:
         """Leaves the charger at its safe current for good. Returns whether it agreed."""
@@ -135,8 +146,7 @@ class Station:
                 self._on_stop(message)
                 return {"idTagInfo": {"status": "Accepted"}}
             case messages.Authorize():
-                # Every tag may charge: who may is the site's affair, and no policy of ours yet.
-                return {"idTagInfo": {"status": "Accepted"}}
+                return {"idTagInfo": {"status": self._verdict(message.idTag).value}}
             case messages.Heartbeat():
                 self._follow_wall(in_use=self._is_in_use())
                 return {"currentTime": self._time()}
@@ -238,9 +248,11 @@ class Station:
         self._start_if_needed()
 
     def _start_if_needed(self) -> None:
+        """Where known tags are asked for, a car is started by one only."""
         if self._socket_state is ChargerState.PREPARING and self.family.remote_start and not self._remote_started:
-            self._remote_started = True
-            self._steering.start_remotely()
+            if self._authorise(self.endpoint.charger, OWN_TAG) is TagVerdict.ACCEPTED:
+                self._remote_started = True
+                self._steering.start_remotely()
         elif self._socket_state is ChargerState.AVAILABLE:
             self._remote_started = False
 
@@ -267,22 +279,58 @@ class Station:
         self._booted = True
         self._steering.introduced(self.family, started=started)
 
+    def _verdict(self, tag: messages.Scalar) -> TagVerdict:
+        text = messages.text(tag)
+        if self._remote_started and normal_tag(text) == normal_tag(OWN_TAG):
+            return TagVerdict.ACCEPTED  # it was asked to start with this one
+        return self._authorise(self.endpoint.charger, text)
+
     def _on_start(self, message: messages.StartTransaction) -> dict[str, object]:
-        self._stamped(message.timestamp)
+        age_s = self._stamped(message.timestamp)
         if not self._is_steered(message.connectorId):
-            return {"transactionId": self._remembered.transactions.foreign(), "idTagInfo": {"status": "Accepted"}}
+            told = {"status": self._verdict(message.idTag).value}
+            return {"transactionId": self._remembered.transactions.foreign(), "idTagInfo": told}
         begin = (message.connectorId, message.idTag, message.meterStart, message.timestamp)
         begin_wh = messages.whole(message.meterStart)
         if begin_wh is not None and begin_wh < 0:
             begin_wh = None  # no register counts below nothing
         number, is_new = self._remembered.transactions.start(begin, begin_wh)
-        if is_new:
-            self._put(
-                SessionStarted(
-                    charger=self.endpoint.charger, at_s=self._now_s(), session=str(number), meter_wh=begin_wh
-                )
+        if not is_new:
+            refused, verdict = self._remembered.refused or (None, TagVerdict.ACCEPTED)
+            status = verdict if refused == number else TagVerdict.ACCEPTED
+            return {"transactionId": number, "idTagInfo": {"status": status.value}}
+        verdict = self._verdict(message.idTag)
+        self._put(
+            SessionStarted(
+                charger=self.endpoint.charger,
+                at_s=self._now_s(),
+                session=str(number),
+                meter_wh=begin_wh,
+                tag=_shown_tag(message.idTag),
             )
-        return {"transactionId": number, "idTagInfo": {"status": "Accepted"}}
+        )
+        if self._is_late(age_s, self._now_s()):
+            _log.info(
+                "charger-started-offline",
+                charger=self.endpoint.charger,
+                session=str(number),
+                verdict=verdict.value,
+                what=f"It began a session {age_s or 0.0:.0f} s ago, on its own, and reports it now.",
+            )
+        self._judged(number, verdict)
+        return {"transactionId": number, "idTagInfo": {"status": verdict.value}}
+
+    def _judged(self, number: int, verdict: TagVerdict) -> None:
+        """A car whose tag is refused gets no current, for as long as the charger goes on with it."""
+        charger, now_s = self.endpoint.charger, self._now_s()
+        if verdict is not TagVerdict.ACCEPTED:
+            self._remembered.refused = (number, verdict)
+            self._put(Wish(charger=charger, at_s=now_s, paused=True, by=BY_TAGS))
+            self._steering.end_refused()
+            _log.info("charger-tag-refused", charger=charger, session=str(number), verdict=verdict.value)
+        elif self._remembered.refused is not None:
+            self._remembered.refused = None  # its end was never told
+            self._put(Wish(charger=charger, at_s=now_s, paused=False, by=BY_TAGS))
 
     def _on_stop(self, message: messages.StopTransaction) -> None:
         self.ended, is_news = self._remembered.transactions.stop(
@@ -293,6 +341,9 @@ class Station:
         )
         if is_news:
             self._put(self.ended)
+        refused, _ = self._remembered.refused or (None, None)
+        if self.ended.session == str(refused):
+            self._remembered.refused = None
 
     def _complain(self, code: str, what: str) -> None:
         """Once for each thing, not once for each message."""
@@ -300,6 +351,12 @@ class Station:
         if told not in self._complaints and len(self._complaints) < MOST_COMPLAINTS:
             self._complaints.add(told)
             _log.warning(code, charger=self.endpoint.charger, what=what, remedy=_REMEDIES.get(code, _PASSED_OVER))
+
+
+def _shown_tag(tag: messages.Scalar) -> str | None:
+    """As it is kept with the session; None: nobody held one."""
+    text = normal_tag(messages.text(tag))[:LONGEST_TAG]
+    return text if text and text != normal_tag(OWN_TAG) else None
 
 
 _PASSED_OVER = "It is passed over; the rest counts."

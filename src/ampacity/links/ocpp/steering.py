@@ -19,6 +19,7 @@ from ampacity.links.ocpp.calls import Calls, NoAnswer, Refused
 from ampacity.links.ocpp.endpoint import Endpoint
 from ampacity.links.ocpp.profiles import BASE_EARLIER_S
 from ampacity.links.ocpp.remembered import Remembered
+from ampacity.links.ocpp.tags import OWN_TAG
 from ampacity.links.ocpp.told_time import ToldTime
 
 Put = Callable[[Observation], None]
@@ -43,6 +44,12 @@ ASKED_S = 60.0
 
 CLOCK_MOVED_S = 5.0
 """A lease that ends so much too early or too late is told again."""
+
+REFUSED_ENDS_S = 3.0
+"""So long a charger has to end by itself a transaction whose tag was refused (StopTransactionOnInvalidId)."""
+
+REFUSED_AGAIN_S = 60.0
+"""After so long it is told again to end it."""
 
 READ_BEYOND_S = 120
 """So far beyond the end of a lease it is asked what it will do."""
@@ -97,6 +104,8 @@ class Steering:
         """What its clock was held to show at 0 s of ours, when it was last told a time; None: not since that moved."""
         self._read_back = False
         """Whether it was asked what it will do, since it started."""
+        self._end_refused_s = now_s() + REFUSED_ENDS_S
+        """When a transaction whose tag was refused is ended, if it still goes on."""
 
     # --- what is to be done ---
 
@@ -156,6 +165,18 @@ class Steering:
         self._jobs.append(self._start_remotely)
         self._wake.set()
 
+    def end_refused(self) -> None:
+        """A transaction began whose tag was refused. The charger may end it by itself; else it is told to."""
+        self._end_refused_s = self._now_s() + REFUSED_ENDS_S
+
+    def use(self, endpoint: Endpoint) -> None:
+        """The same charger, with other limits: they count from the next command on."""
+        self._endpoint = endpoint
+        self._use(replace(self._form, phases=endpoint.phases, volts=endpoint.volts))
+        if endpoint.safe_a != self._remembered.base_a:
+            self._jobs.append(self._install_base)
+            self._wake.set()
+
     async def park(self, safe_a: float) -> bool:
         """Leaves the charger at its safe current for good. Returns whether it agreed."""
         command = Command(charger=self._endpoint.charger, limit_a=safe_a, safe_a=safe_a, lease_s=None, renewal=False)
@@ -176,6 +197,7 @@ class Steering:
             self._jobs.extend(self._introduction())
         while True:
             await self._setpoints()
+            await self._end_refused()
             if self._jobs:
                 await self._jobs.popleft()()
                 continue
@@ -461,8 +483,22 @@ class Steering:
         )
         await self._try(messages.RemoteStopTransaction(transactionId=transaction))
 
+    async def _end_refused(self) -> None:
+        """It goes on although its tag was refused: it is ended from here."""
+        number, _ = self._remembered.refused or (None, None)
+        if number is None or number != self._remembered.transactions.current or self._now_s() < self._end_refused_s:
+            return
+        self._end_refused_s = self._now_s() + REFUSED_AGAIN_S
+        _log.warning(
+            "charger-goes-on",
+            charger=self._endpoint.charger,
+            what="It charges on although the tag was refused; its transaction is ended.",
+            remedy="Set StopTransactionOnInvalidId at the charger, where it has that.",
+        )
+        await self._try(messages.RemoteStopTransaction(transactionId=number))
+
     async def _start_remotely(self) -> None:
-        await self._try(messages.RemoteStartTransaction(idTag="ampacity", connectorId=1))
+        await self._try(messages.RemoteStartTransaction(idTag=OWN_TAG, connectorId=1))
 
     async def _ask_for_values(self) -> None:
         """When the last report is older than it should be."""
