@@ -22,6 +22,8 @@ PAGES = (
     "/settings/energy/load-management",
     "/settings/energy/schedules",
     "/settings/chargers",
+    "/settings/chargers/link",
+    "/settings/tags",
     "/settings/people",
     "/settings/security",
     "/settings/audit",

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import ampacity.api
+from ampacity.api.entrance import REFUSALS
 from ampacity.api.problems import Problem
 from ampacity.core.decision import Blindness, Flag, Rule
 from ampacity.core.features import Feature
@@ -35,7 +36,7 @@ def params(text: str) -> set[str]:
 def codes() -> set[str]:
     for module in pkgutil.walk_packages(ampacity.api.__path__, "ampacity.api."):
         importlib.import_module(module.name)
-    found, left = set(), [Problem]
+    found, left = {kind.code for kind in REFUSALS}, [Problem]
     while left:
         kind = left.pop()
         found.add(kind.code)
@@ -68,7 +69,9 @@ def test_everything_that_can_be_said_has_its_text(group: str, names: set[str]) -
 
 def test_every_text_that_the_page_asks_for_is_there_and_none_is_left_over() -> None:
     asked = set(re.findall(r"\bt\(\s*\"([\w-]+\.[\w.-]+)\"", SOURCE)) | set(
-        re.findall(r"\"((?:app|live|lm|enter|energy|people|security|audit|kiosk|sessions)\.[\w-]+)\"", SOURCE)
+        re.findall(
+            r"\"((?:app|live|lm|enter|energy|people|security|audit|kiosk|sessions|tags|linking)\.[\w-]+)\"", SOURCE
+        )
     )
     made = set(re.findall(r"t\([^)]*?`([\w-]+)\.", SOURCE)) | set(re.findall(r"`([\w-]+)\.\$", SOURCE))
     assert asked - ENGLISH.keys() == set()

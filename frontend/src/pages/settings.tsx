@@ -7,7 +7,7 @@ import { amps, moment, number, t } from "../texts";
 
 export function Settings({ who, signedIn }: PageProps): JSX.Element {
   const staff = who.account.role === "owner" || who.account.role === "installer";
-  const rows: [string, string, boolean][] = [["/settings/energy", "energy.title", staff], ["/settings/chargers", "live.chargers", staff], ["/settings/people", "people.title", who.account.role === "owner"], ["/settings/security", "security.title", true], ["/settings/audit", "audit.title", staff], ["/kiosk", "kiosk.title", staff]];
+  const rows: [string, string, boolean][] = [["/settings/energy", "energy.title", staff], ["/settings/chargers", "live.chargers", staff], ["/settings/tags", "tags.title", who.account.role === "owner"], ["/settings/people", "people.title", who.account.role === "owner"], ["/settings/security", "security.title", true], ["/settings/audit", "audit.title", staff], ["/kiosk", "kiosk.title", staff]];
   return (
     <Page title={t("app.settings")}>
       <p>{who.account.name} · {t(`roles.${who.account.role}`)}</p>
@@ -118,6 +118,7 @@ export function Chargers({ live, who }: PageProps): JSX.Element {
   };
   return (
     <Page title={t("live.chargers")} back="/settings">
+      <p><Link to="/settings/chargers/link">{t("linking.title")} ›</Link></p>
       {(live?.chargers ?? []).map((one) => (
         <form key={one.id} class="feature" onSubmit={(event) => void change(one.id, event)}>
           <h2>{one.name}</h2>
