@@ -35,10 +35,10 @@ test: $(PAGE) ## all tests
 check: format lint types arrows audit unit ## all that CI asks for
 
 format: $(READY)
-	@$(BIN)/ruff format --check src tests bench .ci
+	@$(BIN)/ruff format --check src tests bench .ci hatch_build.py
 
 lint: $(READY)
-	@$(BIN)/ruff check src tests bench .ci
+	@$(BIN)/ruff check src tests bench .ci hatch_build.py
 
 types: $(PAGE)
 	@$(BIN)/mypy
@@ -86,6 +86,7 @@ soak: $(READY) ## 25 chargers for an hour with faults: memory, files, warnings
 docs: $(READY) ## write the pages that are made from the catalogue
 	@$(BIN)/python -m ampacity.devices.reference > docs/reference/meters.md
 	@$(BIN)/python -m ampacity.devices.charger_reference > docs/reference/chargers.md
+	@$(BIN)/python -m ampacity.api.reference > docs/reference/api.md
 
 picture: $(READY) ## take the README's picture of the demo anew
 	@$(BIN)/python docs/pictures/make_demo_picture.py

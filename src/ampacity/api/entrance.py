@@ -15,7 +15,9 @@ from ampacity.api.identity import COOKIE, address_of, cookie_of, csrf_of, device
 from ampacity.api.passwords import Hashing
 from ampacity.api.ports import Services
 from ampacity.api.problems import Problem, response
+from ampacity.config.charger_code import CodeMistyped, NoIdentity
 from ampacity.core.errors import AmpacityError
+from ampacity.runtime.tags import TagInvalid, TagTaken, TagUnknown
 from ampacity.storage import sign_ins
 from ampacity.storage.accounts import Account, AccountUnknown, EmailInvalid, EmailTaken, LastOwner, digest
 from ampacity.storage.invitations import LinkInvalid, TooManyLinks
@@ -167,8 +169,13 @@ REFUSALS: Mapping[type[AmpacityError], _Told] = {
     LinkInvalid: _Told(410),
     TooManyLinks: _Told(409),
     TooManyTokens: _Told(409),
+    TagInvalid: _Told(422, "tag"),
+    TagTaken: _Told(409, "tag"),
+    TagUnknown: _Told(404),
+    CodeMistyped: _Told(422, "code"),
+    NoIdentity: _Told(409),
 }
-"""What the storage refuses, and how it is told."""
+"""What the rooms below refuse, and how it is told."""
 
 
 async def on_refusal(_: Request, error: Exception) -> JSONResponse:

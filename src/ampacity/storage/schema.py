@@ -138,6 +138,14 @@ invitations = Table(
     Column("until_s", Float, nullable=False),
     sqlite_autoincrement=True,
 )
+tags = Table(
+    "tag",
+    metadata,
+    Column("tag", String, primary_key=True, doc="as chargers send it, in one form"),
+    Column("name", String, nullable=False),
+    Column("account", Integer, doc="whose it is; NULL: nobody's in particular"),
+    Column("seen_s", Float, doc="when it was last held to a charger; NULL: never"),
+)
 tokens = Table(
     "token",
     metadata,

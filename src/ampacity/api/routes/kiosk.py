@@ -18,7 +18,7 @@ from ampacity.api.entrance import (
     give_cookie,
     sign_in_shown,
 )
-from ampacity.api.identity import PIN_KEY, cookie_of, csrf_of, forget
+from ampacity.api.identity import PIN_KEY, cookie_of, csrf_of, forget, set_pin
 from ampacity.api.ports import Reach, Services
 from ampacity.api.problems import NotSignedIn, Problem
 from ampacity.storage import sign_ins
@@ -40,6 +40,12 @@ class Pin(Given):
     """What was typed."""
 
     pin: Annotated[str, StringConstraints(max_length=40)]
+
+
+class PinChange(Given):
+    """What is to be typed from now on; None: kiosks can't be unlocked."""
+
+    pin: Annotated[str, StringConstraints(max_length=40)] | None
 
 
 class PinNotSet(Problem):
@@ -81,6 +87,14 @@ def enrol(
     found, secret = enrolled
     give_cookie(request, answer, secret, COOKIE_LONGEST_S)
     return sign_in_shown(found, csrf_of(secret))
+
+
+@router.put("/kiosk/pin", status_code=204)
+def change_pin(
+    given: PinChange, person: Annotated[Person, access(OWNER, None)], services: Reach, entrance: Enter
+) -> None:
+    """Sets the PIN of all kiosks, or removes it; those that are unlocked are locked."""
+    set_pin(services.engine(), given.pin, who=person.name, now_s=services.wall_s(), hashing=entrance.hashing)
 
 
 @router.post("/kiosk/unlock")

@@ -14,7 +14,7 @@ from ampacity.api.ports import Reach, Services
 from ampacity.api.problems import NotFound, Problem
 from ampacity.api.setup import main_of
 from ampacity.api.site_file import save, saving, version_of
-from ampacity.config.charger_code import LONGEST_ID, CodeMistyped, NoCode, NoIdentity, ocpp_id_of
+from ampacity.config.charger_code import LONGEST_ID, NoCode, ocpp_id_of
 from ampacity.config.installation import ChargerConnection, Installation
 from ampacity.config.rewrite import Value, new_charger_name
 
@@ -63,14 +63,6 @@ class RefuseGiven(Given):
     ocpp_id: Identity
 
 
-class CodeWrong(Problem):
-    """A typing error, or something else was scanned."""
-
-    code = "charger-code-wrong"
-    status = 422
-    remedy = CodeMistyped.remedy
-
-
 class NotKnocking(Problem):
     """No code, and no identity of a charger that wants in: it may be mistyped."""
 
@@ -85,14 +77,6 @@ class LinkedAlready(Problem):
     code = "charger-linked-already"
     status = 409
     remedy = "There is nothing to do. If it is not online, look at its settings for OCPP."
-
-
-class NoLabel(Problem):
-    """Its identity can't be made into a code."""
-
-    code = "charger-code-identity"
-    status = 409
-    remedy = NoIdentity.remedy
 
 
 @router.get("/chargers/knocking")
@@ -172,15 +156,13 @@ def qr(
 def _identity(code: str, services: Services) -> str:
     """
     Raises:
-        CodeWrong, NotKnocking
+        CodeMistyped, NotKnocking
     """
     knocks = {one.ocpp_id for one in services.control.knocking()}
     if code in knocks:
         return code
     try:
         return ocpp_id_of(code)
-    except CodeMistyped as error:
-        raise CodeWrong(error.what, place="code") from error
     except NoCode as error:
         raise NotKnocking(f"{error.what} No charger of this identity is waiting either.", place="code") from error
 
@@ -193,7 +175,4 @@ def _connection(installation: Installation, charger: str) -> ChargerConnection:
 
 
 def _label(installation: Installation, connection: ChargerConnection) -> Label:
-    try:
-        return label_of(installation, connection, lasting_url(installation))
-    except NoIdentity as error:
-        raise NoLabel(error.what, charger=connection.charger) from error
+    return label_of(installation, connection, lasting_url(installation))

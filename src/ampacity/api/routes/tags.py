@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated
 
 from fastapi import APIRouter, Path
@@ -12,9 +10,9 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 from ampacity.api.access import OWNER, Person, Scope, access
 from ampacity.api.entrance import Given
 from ampacity.api.ports import Reach, Services
-from ampacity.api.problems import NotFound, Problem
+from ampacity.api.problems import NotFound
 from ampacity.core.site import ChargerId
-from ampacity.runtime.tags import KnownTag, Learning, TagInvalid, TagTaken, TagUnknown
+from ampacity.runtime.tags import KnownTag, Learning
 from ampacity.storage.accounts import AccountUnknown, account_by_id
 
 router = APIRouter(tags=["tags"])
@@ -79,22 +77,6 @@ class LearningShown(BaseModel):
     """It had been known before."""
 
 
-class TagNotValid(Problem):
-    """No charger would send it."""
-
-    code = TagInvalid.code
-    status = 422
-    remedy = TagInvalid.remedy
-
-
-class TagIsTaken(Problem):
-    """A tag belongs to one."""
-
-    code = TagTaken.code
-    status = 409
-    remedy = TagTaken.remedy
-
-
 @router.get("/tags")
 def tags(person: Annotated[Person, access(OWNER, Scope.ADMIN)], services: Reach) -> list[TagShown]:
     """All known tags; those with a name first, by name."""
@@ -105,8 +87,7 @@ def tags(person: Annotated[Person, access(OWNER, Scope.ADMIN)], services: Reach)
 def add(given: NewTag, person: Annotated[Person, access(OWNER, Scope.ADMIN)], services: Reach) -> TagShown:
     """Adds a tag; or gives a name to one that was learned."""
     _check_account(given.account, services)
-    with _told():
-        return _shown(services.tags.add(given.tag, name=given.name, account=given.account, who=person.name))
+    return _shown(services.tags.add(given.tag, name=given.name, account=given.account, who=person.name))
 
 
 @router.get("/tags/learn")
@@ -141,28 +122,13 @@ def change(
     if account != before.account:
         _check_account(account, services)
     name = before.name if given.name is None else given.name
-    with _told():
-        return _shown(services.tags.change(before.tag, name=name, account=account, who=person.name))
+    return _shown(services.tags.change(before.tag, name=name, account=account, who=person.name))
 
 
 @router.delete("/tags/{tag:path}", status_code=204)
 def remove(tag: TagPath, person: Annotated[Person, access(OWNER, Scope.ADMIN)], services: Reach) -> None:
     """It is not known any more. A session that it began goes on."""
-    with _told():
-        services.tags.remove(tag, who=person.name)
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """What the register refuses, as problems."""
-    try:
-        yield
-    except TagInvalid as error:
-        raise TagNotValid(error.what, place="tag") from error
-    except TagTaken as error:
-        raise TagIsTaken(error.what, place="tag") from error
-    except TagUnknown as error:
-        raise NotFound(error.what) from error
+    services.tags.remove(tag, who=person.name)
 
 
 def _check_account(account: int | None, services: Services) -> None:

@@ -1,0 +1,25 @@
+"""Cards and tags that may charge."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0005"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "tag",
+        sa.Column("tag", sa.String, primary_key=True),
+        sa.Column("name", sa.String, nullable=False),
+        sa.Column("account", sa.Integer),
+        sa.Column("seen_s", sa.Float),
+    )
+
+
+def downgrade() -> None:
+    op.drop_table("tag")
