@@ -13,7 +13,7 @@ from typing import Literal
 import segno
 
 from ampacity.api.machine import app_url
-from ampacity.config.charger_code import code_of, link_of
+from ampacity.config.charger_code import code_of, link_of, parts_of
 from ampacity.config.installation import ChargerConnection, Installation
 from ampacity.web.texts import text
 
@@ -35,7 +35,8 @@ article { display: flex; align-items: center; gap: 1mm; padding: 2mm 3mm 2mm 2mm
 article svg { flex: none; width: 27mm; height: 27mm }
 h2 { margin: 0 0 .5mm; font-size: 11pt; line-height: 1.1; overflow-wrap: anywhere }
 p { margin: 0 }
-code { display: block; margin-top: 1mm; font: bold 11pt/1.15 ui-monospace, monospace; overflow-wrap: anywhere }
+code { display: block; margin-top: 1mm; font: bold 11pt/1.15 ui-monospace, monospace }
+code span { display: inline-block; white-space: break-spaces; word-break: break-all }
 code.long { font-size: 8pt }
 @media screen { section { margin: 8mm auto; outline: 1px solid #999 } article { outline: 1px dashed #ccc } }
 """
@@ -111,7 +112,8 @@ def label_sheet(site: str, labels: Sequence[Label], *, paper: Paper = "a4", lang
 def _label(site: str, label: Label, scan: str) -> str:
     picture = segno.make(label.content, error="m", micro=False).svg_inline(omitsize=True, border=2)
     size = ' class="long"' if len(label.code) > LONG else ""
+    code = "".join(f"<span>{escape(part)}</span>" for part in parts_of(label.code))
     return (
         f"<article>{picture}<div><h2>{escape(label.name)}</h2><p>{escape(site)}</p><p>{scan}</p>"
-        f"<code{size}>{escape(label.code)}</code></div></article>\n"
+        f"<code{size}>{code}</code></div></article>\n"
     )

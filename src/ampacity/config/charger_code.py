@@ -67,6 +67,11 @@ def link_of(ocpp_id: str, base_url: str) -> str:
     return f"{base_url.rstrip('/')}{PAGE}#{quote(code_of(ocpp_id), safe=_RESERVED)}"
 
 
+def parts_of(code: str) -> tuple[str, str, str]:
+    """A code, where its lines may be broken without a doubt what belongs to it."""
+    return code[: len(BEGIN)], code[len(BEGIN) : -CHECK - 1], code[-CHECK - 1 :]
+
+
 def ocpp_id_of(text: str) -> str:
     """The identity in a code, or in a link that ends in one.
 
