@@ -12,7 +12,7 @@ from ampacity.api.entrance import Given
 from ampacity.api.ports import Reach, Services
 from ampacity.api.problems import NotFound
 from ampacity.core.site import ChargerId
-from ampacity.runtime.tags import KnownTag, Learning
+from ampacity.runtime.tags import KnownTag, Learning, TagUnknown
 from ampacity.storage.accounts import AccountUnknown, account_by_id
 
 router = APIRouter(tags=["tags"])
@@ -117,7 +117,7 @@ def change(
     """Its name, and whose it is."""
     before = services.tags.get(tag)
     if before is None:
-        raise NotFound(f"There is no tag {tag[:40]!r}.")
+        raise TagUnknown(f"There is no tag {tag[:40]!r}.")
     account = given.account if "account" in given.model_fields_set else before.account
     if account != before.account:
         _check_account(account, services)
