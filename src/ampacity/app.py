@@ -302,14 +302,15 @@ class App:
             await asyncio.sleep(APP_AGAIN_S)
 
     async def _keep_tags(self) -> None:
-        """Reads the known tags as soon as the database is open; then keeps what chargers told of them. Until they are
-        read every tag may charge: a full disk keeps nobody from home."""
+        """Reads the known tags as soon as the database is open, and again and again: an account may be disabled from
+        the command line. Keeps what chargers told of them. Until they are read every tag may charge: a full disk keeps
+        nobody from home."""
         store, loaded = self._store, False
         while store is not None:
             try:
+                required = loaded or await asyncio.to_thread(lambda: setting(store.engine(), TAGS_REQUIRED) == ON)
+                await asyncio.to_thread(self.tags.load)
                 if not loaded:
-                    required = await asyncio.to_thread(lambda: setting(store.engine(), TAGS_REQUIRED) == ON)
-                    await asyncio.to_thread(self.tags.load)
                     self.tags.require(required)
                     loaded = True
                 await asyncio.to_thread(self.tags.flush)
