@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 
 from pydantic import BaseModel
 
@@ -13,6 +14,8 @@ from ampacity.core.decision import Cause, CircuitView, Setpoint
 from ampacity.core.observations import ChargerSeen
 from ampacity.core.phases import PhaseAmps
 from ampacity.core.site import Charger, ChargerId
+from ampacity.devices.catalogue import charger_families
+from ampacity.devices.charger_family import ChargerFamily
 
 _UNSEEN = ChargerSeen()
 
@@ -107,6 +110,8 @@ class ChargerShown(BaseModel):
     vendor: str | None
     model: str | None
     firmware: str | None
+    firmware_old: bool
+    """Older than the oldest that can be steered."""
 
 
 class Live(BaseModel):
@@ -215,7 +220,19 @@ def _charger(
         vendor=facts.vendor or None,
         model=facts.model or None,
         firmware=facts.firmware or None,
+        firmware_old=_is_old(facts),
     )
+
+
+def _is_old(facts: StationFacts) -> bool:
+    family = _families().get(facts.family)
+    return family is not None and family.is_too_old(facts.firmware) is True
+
+
+@cache
+def _families() -> Mapping[str, ChargerFamily]:
+    """The catalogue, read once: a picture is made every second."""
+    return charger_families()
 
 
 def _cause(installation: Installation, cause: Cause, latest: Latest, views: Mapping[str, CircuitView]) -> CauseShown:
