@@ -30,6 +30,9 @@ port = {meter_port}
 [ocpp]
 listen = "127.0.0.1"
 port = {ocpp_port}
+[app]
+listen = "127.0.0.1"
+port = 0
 {chargers}
 """
 
@@ -42,7 +45,7 @@ async def main(seconds: float) -> None:
         site = Path(folder) / "site.toml"
         site.write_text(site_text(await meter.open(), ocpp_port), encoding="utf-8")
         run = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "ampacity.cli.main", "run", str(site), "--no-app", stderr=asyncio.subprocess.DEVNULL
+            sys.executable, "-m", "ampacity.cli.main", "run", str(site), stderr=asyncio.subprocess.DEVNULL
         )
         await asyncio.sleep(4)
         cars = await asyncio.create_subprocess_exec(

@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import os
 import signal
+import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 import structlog
 import uvloop
@@ -41,7 +43,7 @@ from ampacity.runtime.allowances import Allowances, Plan
 from ampacity.runtime.desk import Desk, Latest
 from ampacity.runtime.loop import Loop, Watcher
 from ampacity.runtime.notices import Notices
-from ampacity.runtime.ports import Clock, Journal
+from ampacity.runtime.ports import Clock, Journal, Put
 from ampacity.runtime.supervise import supervised
 from ampacity.runtime.tags import KnownTag, Tags
 from ampacity.runtime.watchdog import Watchdog
@@ -54,8 +56,6 @@ from ampacity.storage.tags import TagRows
 
 SHORTEST_ANSWER_S = 1.0
 TAGS_EVERY_S = 10.0
-APP_AGAIN_S = 30.0
-"""When the app's port is taken it is tried again after so long; control goes on meanwhile."""
 ALIVE_S = 10.0
 
 _log = structlog.get_logger("ampacity")
@@ -84,6 +84,27 @@ class Served:
     """SHA-256 of the self-made certificate; None: it was given, or there is no TLS."""
     engine: Callable[[], Engine]
     """The database; blocks while it opens."""
+
+
+class AppLink:
+    """The app as a source that observes nothing: what fails of it is started again, like every link."""
+
+    name = "app"
+
+    def __init__(self, start: Callable[[], AppServer]) -> None:
+        """`start` blocks until it listens; raises AmpacityError."""
+        self._start = start
+
+    async def run(self, _: Put) -> None:
+        """Until cancelled."""
+        starting = asyncio.create_task(asyncio.to_thread(self._start))
+        try:
+            await asyncio.shield(starting)
+            await asyncio.get_running_loop().create_future()
+        finally:
+            await asyncio.wait([starting])  # a start under way can't be stopped
+            if starting.exception() is None:
+                await asyncio.to_thread(starting.result().close)
 
 
 class KeptTags:
@@ -159,8 +180,9 @@ class App:
         """
         self.installation = installation
         self.clock = clock if clock is not None else MonotonicClock()
-        self._serve = serve and storage and installation.app.enabled
         self._served = served
+        self.saving = threading.Lock()
+        """Held while site.toml is read, changed and written, by whomever."""
         self._store = Store(installation.storage.file) if storage else None
         site = effective(installation)
         self._journal: Journal = NoJournal() if self._store is None else self._open_journal(self._store, site)
@@ -196,7 +218,9 @@ class App:
         self._buses: dict[object, Bus] = {}
         self.meters = {connection.meter: self._meter(site, connection) for connection in installation.meters}
         self._reading: dict[MeterId, asyncio.Task[None]] = {}
-        self._app_server: AppServer | None = None
+        self._links: list[AppLink] = []
+        if serve and self._store is not None and installation.app.enabled:
+            self._links.append(AppLink(partial(self._start_app, self._store)))
 
     async def run(self) -> None:
         """Controls until cancelled, or told to end by SIGTERM or SIGINT; then leaves every charger at its safe
@@ -208,6 +232,7 @@ class App:
         ended = asyncio.Event()
         running = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
+            # Windows has none of this, and only the main thread may ask for it.
             with contextlib.suppress(NotImplementedError, RuntimeError):
                 running.add_signal_handler(name, ended.set)
         self.desk.open()
@@ -216,7 +241,7 @@ class App:
         tasks = [asyncio.create_task(self.loop.run(), name="loop")]
         for meter in self.meters:
             self._read(meter)
-        app = asyncio.create_task(self._serve_app(), name="app")
+        links = [asyncio.create_task(supervised(one, self._put, self.clock), name=one.name) for one in self._links]
         tags = asyncio.create_task(self._keep_tags(), name="tags")
         stop = asyncio.create_task(ended.wait(), name="stop")
         ready = asyncio.create_task(self._tell_ready(), name="ready")
@@ -227,13 +252,11 @@ class App:
                 await task
         finally:
             self._watchdog.stopping()
-            await _cancelled([stop, ready, alive, app, tags, *self._reading.values(), *tasks])
-            if self._app_server is not None:
-                await asyncio.to_thread(self._app_server.close)
+            await _cancelled([stop, ready, alive, tags, *self._reading.values(), *tasks])
             left = await self.server.park()
             if left:
                 _log.warning("chargers-not-parked", chargers=left, remedy="Their leases end by themselves.")
-            await _cancelled([serving])
+            await _cancelled([serving, *links])
             for bus in self._buses.values():
                 await bus.close()
             if isinstance(self._journal, JournalWriter):
@@ -286,21 +309,6 @@ class App:
         task = asyncio.create_task(supervised(source, self.loop.put, self.clock), name=source.name)
         self._reading[meter] = task
 
-    async def _serve_app(self) -> None:
-        """The app, as soon as its address can be had. Control never waits for it."""
-        store, told = self._store, ""
-        if not self._serve or store is None:
-            return
-        while True:
-            try:
-                self._app_server = await asyncio.to_thread(self._start_app, store)
-                return
-            except AmpacityError as error:
-                if str(error) != told:
-                    told = str(error)
-                    _log.error(error.code, what=error.what, remedy=error.remedy)
-            await asyncio.sleep(APP_AGAIN_S)
-
     async def _keep_tags(self) -> None:
         """Reads the known tags as soon as the database is open, and again and again: an account may be disabled from
         the command line. Keeps what chargers told of them. Until they are read every tag may charge: a full disk keeps
@@ -308,11 +316,13 @@ class App:
         store, loaded = self._store, False
         while store is not None:
             try:
-                required = loaded or await asyncio.to_thread(lambda: setting(store.engine(), TAGS_REQUIRED) == ON)
-                await asyncio.to_thread(self.tags.load)
                 if not loaded:
+                    required = await asyncio.to_thread(lambda: setting(store.engine(), TAGS_REQUIRED) == ON)
+                    await asyncio.to_thread(self.tags.load)
                     self.tags.require(required)
                     loaded = True
+                else:
+                    await asyncio.to_thread(self.tags.load)
                 await asyncio.to_thread(self.tags.flush)
             except StorageError as error:
                 _log.debug("tags-not-kept", what=error.what)
@@ -331,6 +341,7 @@ class App:
             identify=Identity(store.engine, time.time),
             wall_s=time.time,
             tags=self.tags,
+            saving=self.saving,
         )
         server = AppServer(create(services), settings.listen, settings.port, tls=tls)
         server.start()
@@ -400,22 +411,20 @@ class App:
         circuit = self.installation.ocpp.adopt_into
         if circuit is None:
             return None
-        path = self.installation.path
+        if not self.saving.acquire(blocking=False):
+            return None  # somebody saves in the app just now, and waits for this loop: the charger comes again
         try:
-            name = with_charger(path, ocpp_id, circuit)
-            installation = load(path)
-            site = effective(installation)
+            name = with_charger(self.installation.path, ocpp_id, circuit)
+            self.use(load(self.installation.path))
         except (AmpacityError, SiteError, OSError) as error:
             _log.warning("charger-not-adopted", ocpp_id=ocpp_id[:48], what=str(error))
             return None
-        self.installation = installation
-        self.loop.use(site)
-        self._allowances.begin(site, self.clock.now_s())
-        if isinstance(self._journal, JournalWriter):
-            self._journal.site_changed(site, installation.text)
-        place = next(n for n, charger in enumerate(site.chargers) if charger.id == name)
+        finally:
+            self.saving.release()
+        site = self.loop.site
+        place = site.index_of_charger[name]
         _log.info("charger-adopted", charger=name, remedy="Set its lines in site.toml: unknown wiring counts on all.")
-        return _endpoint(site, site.chargers[place], installation.chargers[place], charger_families())
+        return _endpoint(site, site.chargers[place], self.installation.chargers[place], charger_families())
 
     async def _session_ended(self, ended: SessionEnded) -> None:
         """A charger's StopTransaction is answered once its session is durable, or can't be made so."""

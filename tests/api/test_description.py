@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import time
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import schemathesis
@@ -21,7 +22,9 @@ from ampacity.config.template import new_site_text
 from ampacity.core.phases import Supply
 from ampacity.storage.database import open_database
 
-FOLDER = Path(mkdtemp(prefix="ampacity-description-"))
+KEPT = TemporaryDirectory(prefix="ampacity-description-")
+FOLDER = Path(KEPT.name)
+atexit.register(KEPT.cleanup)
 
 
 def whoever(_: Request) -> Person:
@@ -42,6 +45,7 @@ def _app() -> Any:
         )
     )
     engine = open_database(FOLDER / "ampacity.db")
+    atexit.register(engine.dispose)
     control = FakeControl(load(path))
     control.step()
     return create(Services(control=control, engine=lambda: engine, identify=whoever, wall_s=time.time))

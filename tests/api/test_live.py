@@ -25,6 +25,7 @@ from ampacity.core.observations import (
 )
 from ampacity.core.phases import PhaseAmps
 from ampacity.core.site import ChargerId, MeterId
+from ampacity.storage.errors import StorageError
 from ampacity.storage.records import finish_session
 
 OWNER, DRIVER, KIOSK = Role.OWNER, Role.DRIVER, Role.KIOSK
@@ -131,6 +132,14 @@ def test_there_is_an_end_to_how_many_pages_may_watch(services: Services) -> None
         stream.enter()
     with pytest.raises(TooManyStreams):
         stream.enter()
+
+
+def test_the_picture_is_there_without_the_record(services: Services, control: FakeControl) -> None:
+    def broken() -> float | None:
+        raise StorageError("The disk is full.")
+
+    control.step()
+    assert json.loads(Stream(services, broken).body())["status"]["since_s"] is None
 
 
 def test_all_who_watch_get_the_same_bytes(services: Services, control: FakeControl) -> None:

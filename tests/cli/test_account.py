@@ -151,9 +151,10 @@ def test_there_is_one_link_to_the_first_start_and_none_after_it(engine: Engine) 
 
 
 def shown(width: int, *, terminal: bool) -> str:
-    console = Console(file=io.StringIO(), width=width, force_terminal=terminal)
+    written = io.StringIO()
+    console = Console(file=written, width=width, force_terminal=terminal)
     print_link(console, f"{URL}/start#{'k' * 43}")
-    return str(console.file.getvalue())  # type: ignore[attr-defined]
+    return written.getvalue()
 
 
 def test_a_link_has_a_qr_code_on_a_terminal_that_is_wide_enough() -> None:

@@ -95,7 +95,7 @@ def _lexicographic_optimum(claims: list[Claim], limits: list[float]) -> list[flo
 
 def _best(claims: list[Claim], limits: list[float], fixed: dict[int, float], one: tuple[int, float] | None) -> float:
     """The highest level for all that are not fixed; or, at a level for the others, the most for one."""
-    model = highspy.Highs()  # type: ignore[no-untyped-call]
+    model = highspy.Highs()  # type: ignore[no-untyped-call]  # highspy leaves it without types
     model.setOptionValue("output_flag", False)
     count = len(claims)
     lower, upper = np.zeros(count + 1), np.zeros(count + 1)

@@ -130,7 +130,9 @@ def test_the_breaker_is_above_the_sun() -> None:
     watts=st.lists(st.tuples(st.floats(0, 12_000), st.integers(5, 90)), min_size=1, max_size=6),
     mode=st.sampled_from(SolarMode),
 )
-def test_nobody_gets_more_than_the_sun_gave_lately(watts: list[tuple[float, int]], mode: SolarMode) -> None:
+def test_above_their_minimums_nobody_is_given_more_than_the_sun_ever_gave(
+    watts: list[tuple[float, int]], mode: SolarMode
+) -> None:
     world = Sunny(charger("a"), charger("b", L1, max_a=32.0), mode=mode)
     least_w = {A: 6 * 690.0, ChargerId("b"): 6 * 230.0}
     for sun_w, seconds in watts:

@@ -35,7 +35,7 @@ async def served(blocks: dict[int, tuple[int, ...]]) -> AsyncIterator[int]:
     try:
         yield listening.sockets[0].getsockname()[1]
     finally:
-        await server.shutdown()  # type: ignore[no-untyped-call]
+        await server.shutdown()  # type: ignore[no-untyped-call]  # pymodbus leaves it without types
 
 
 def blocks_of(family: MeterFamily, code: int) -> dict[int, tuple[int, ...]]:

@@ -16,6 +16,7 @@ import pytest
 import websockets
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.links.test_ocpp import endpoint
 
 from ampacity.core.decision import Command
 from ampacity.core.observations import ChargerLink, Observation, SessionStarted, SetpointAnswer
@@ -30,19 +31,6 @@ FAMILIES = charger_families()
 OCPP16 = [websockets.Subprotocol("ocpp1.6")]
 LEFT = ChargerId("left")
 WALL = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-def endpoint(name: str = "left", **changes: Any) -> Endpoint:
-    values: dict[str, Any] = {
-        "charger": ChargerId(name),
-        "ocpp_id": f"CP-{name}",
-        "phases": 3,
-        "volts": 230.0,
-        "safe_a": 6.0,
-        "password": None,
-        "family": None,
-    }
-    return Endpoint(**{**values, **changes})
 
 
 class Bench:
@@ -198,26 +186,13 @@ async def test_a_charger_that_is_linked_knocks_no_more() -> None:
         assert await bench.knock("CP-left") == 101
 
 
-async def test_a_refused_charger_is_neither_shown_nor_adopted_until_it_is_expected() -> None:
+async def test_a_refused_charger_is_neither_shown_nor_adopted_until_it_is_in_the_site() -> None:
     async with serving(adopt=lambda name: endpoint("new", ocpp_id=name)) as bench:
         bench.server.refuse("CP-new")
         assert await bench.knock("CP-new") == 404
         assert knocking(bench) == []
-        bench.server.expect("CP-new")
+        bench.server.use([endpoint("new")])
         assert await bench.knock("CP-new") == 101
-
-
-async def test_where_unknown_chargers_are_not_adopted_an_expected_one_is_once() -> None:
-    asked: list[str] = []
-
-    def adopt(name: str) -> Endpoint:
-        asked.append(name)
-        return endpoint("new", ocpp_id=name)
-
-    async with serving(adopt=adopt, adopt_unexpected=False) as bench:
-        bench.server.expect("CP-new")
-        assert [await bench.knock(name) for name in ("CP-other", "CP-new")] == [404, 101]
-        assert asked == ["CP-new"]
 
 
 async def test_a_charger_that_was_known_here_knocks_with_what_it_said_of_itself() -> None:

@@ -107,7 +107,7 @@ class SafeAnswers:
 
         try:
             await self._app(scope, receive, send_safe)
-        except Exception:
+        except Exception:  # whatever it is, who asks is told so; then it goes on to the log
             if not begun:
                 await response(Fault("This is a fault of Ampacity."))(scope, receive, send_safe)
             raise
@@ -178,7 +178,7 @@ class Limits:
         else:
             try:
                 await self._app(scope, passage.receive, passage.send)
-            except Exception:
+            except Exception:  # of any kind: the app was cut off in the middle of its work
                 if passage.refused is None:
                     raise
         if passage.refused is not None and not passage.begun:

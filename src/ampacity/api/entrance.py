@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, get_args
 
-from fastapi import Depends, Path, Request, Response
+from fastapi import Depends, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
@@ -58,6 +58,8 @@ Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 Email = Annotated[str, StringConstraints(max_length=300)]
 Password = Annotated[str, StringConstraints(max_length=1000)]
 Secret = Annotated[str, StringConstraints(max_length=200)]
+Moment = Annotated[float, Query(ge=0, le=1e11, allow_inf_nan=False)]
+"""UTC seconds since 1970."""
 Id = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 

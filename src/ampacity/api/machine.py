@@ -51,8 +51,12 @@ def app_url(*, tls: bool, listen: str, port: int, names: Sequence[str] = ()) -> 
 
 def _ipv4() -> list[str]:
     found = []
+    try:
+        names = [name for _, name in socket.if_nameindex()]
+    except OSError:  # a confined service may not ask (it takes AF_NETLINK)
+        return []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
-        for _, name in socket.if_nameindex():
+        for name in names:
             with suppress(OSError):  # an interface without an address
                 told = fcntl.ioctl(asked.fileno(), _SIOCGIFADDR, struct.pack("256s", name.encode()[:15]))
                 found.append(socket.inet_ntoa(told[20:24]))

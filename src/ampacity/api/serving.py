@@ -202,7 +202,7 @@ def _door(head_s: float) -> type[H11Protocol]:
         _late: asyncio.TimerHandle | None = None
         _address: str | None = None
 
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn itself
             super().connection_made(transport)
             address = self.client[0] if self.client is not None else ""
             if open_of.total() >= MOST_OPEN or open_of[address] >= MOST_OPEN_EACH:

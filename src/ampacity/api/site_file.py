@@ -19,6 +19,9 @@ from ampacity.storage.records import changes as audit_of
 Changes = Mapping[str, Setting | None]
 """By place, as `chargers.left.min_a`; None removes it."""
 
+_PLACES = ("site.", "features.", "schedules.", "circuits.", "meters.", "chargers.")
+"""How what stands in site.toml begins in the audit."""
+
 
 class SiteRefused(Problem):
     """As it would be, the site contradicts itself."""
@@ -121,7 +124,7 @@ def _shown(value: object) -> str | None:
 
 
 def _changed(services: Services, installation: Installation) -> ChangedMeanwhile:
-    lines = [one for one in audit_of(services.engine()) if "." in one.key]
+    lines = [one for one in audit_of(services.engine()) if one.key.startswith(_PLACES)]
     last = lines[-1] if lines else None
     who = last.who if last is not None else "Somebody"
     return ChangedMeanwhile(f"{who} has saved since you began.", by=who, at_s=None if last is None else last.at_s)

@@ -10,6 +10,7 @@ from ampacity.api.picture import picture
 from ampacity.api.ports import Latest, Services
 from ampacity.api.problems import Problem
 from ampacity.api.setup import status_of
+from ampacity.storage.errors import StorageError
 
 EVERY_S = 1.0
 SIGN_OF_LIFE_S = 15.0
@@ -76,5 +77,9 @@ class Stream:
 
     def _encoded(self, latest: Latest | None) -> bytes:
         control = self._services.control
-        status = status_of(control.installation, latest, self._since_s())
+        try:
+            since_s = self._since_s()
+        except StorageError:
+            since_s = None  # what goes on now is shown without the record as well
+        status = status_of(control.installation, latest, since_s)
         return picture(control.installation, latest, control.stations(), status).model_dump_json().encode()

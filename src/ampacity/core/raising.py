@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from ampacity.core.allocate import Claim, share
 from ampacity.core.decision import Cause, Rule
@@ -199,7 +200,7 @@ def _make_room(starting: Sequence[Car], admitted: Sequence[Car], rooms: Rooms, n
             able = [one for one in admitted if one.limit_a > one.floor_a and one.loads(stop)]
             if not able:
                 break
-            giver = max(able, key=lambda one, lacking=lacking: first_to_cut(one, lacking, now_s))  # type: ignore[misc]
+            giver = max(able, key=partial(first_to_cut, excess_a=lacking, now_s=now_s))
             target = max(giver.floor_a, on_step_a(giver.limit_a - lacking / giver.pull_at(stop), giver.charger.step_a))
             planned.add(giver.pulls, target - giver.limit_a)
             giver.limit_a = target

@@ -15,6 +15,8 @@ from ampacity.core.site import ChargerId, Site
 from ampacity.core.solar import Solar, shared
 from ampacity.runtime.ports import Put
 
+_HOLDING = frozenset({Feature.SCHEDULES, Feature.SOLAR})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
@@ -34,7 +36,8 @@ class Allowances:
         self._put = put
         self._wall = wall
         self._solar = Solar()
-        self._told: dict[ChargerId, tuple[float | None, Hold]] = {}
+        self._held: dict[ChargerId, tuple[float, Hold]] = {}
+        """Of those that are held: the most, and by what, as the loop was told."""
 
     def use(self, plan: Plan) -> None:
         """From the next decision on."""
@@ -52,19 +55,26 @@ class Allowances:
         self._tell(site, decision.at_s)
 
     def _tell(self, site: Site, now_s: float) -> None:
+        if not self._held and not self._plan.features.on & _HOLDING:
+            return  # as on most sites, in every pass
         wall = self._wall().astimezone(self._plan.zone)
         day, minute = wall.weekday(), wall.hour * 60 + wall.minute
         for charger in site.chargers:
-            most, hold = self._most(charger.id, day, minute)
-            if self._told.get(charger.id, (None, hold)) != (most, hold):
-                self._told[charger.id] = most, hold
-                self._put(Allowance(charger=charger.id, at_s=now_s, most_a=most, hold=hold))
+            held = self._hold(charger.id, day, minute)
+            if held == self._held.get(charger.id):
+                continue
+            if held is None:
+                _, hold = self._held.pop(charger.id)
+                self._put(Allowance(charger=charger.id, at_s=now_s, most_a=None, hold=hold))
+            else:
+                self._held[charger.id] = held
+                self._put(Allowance(charger=charger.id, at_s=now_s, most_a=held[0], hold=held[1]))
 
-    def _most(self, charger: ChargerId, day: int, minute: int) -> tuple[float | None, Hold]:
-        """The lower of both."""
+    def _hold(self, charger: ChargerId, day: int, minute: int) -> tuple[float, Hold] | None:
+        """The lower of both; None: neither sets a limit."""
         on = self._plan.features.on
         by_clock = most_a(self._plan.schedules, charger, day, minute) if Feature.SCHEDULES in on else None
         by_sun = self._solar.given_a.get(charger, 0.0) if Feature.SOLAR in on else None
         if by_sun is not None and (by_clock is None or by_sun < by_clock):
             return by_sun, Hold.SURPLUS
-        return by_clock, Hold.SCHEDULE
+        return None if by_clock is None else (by_clock, Hold.SCHEDULE)

@@ -178,7 +178,7 @@ def _solved(most_a: Sequence[float], wh_per_a: Sequence[float], rows: Sequence[_
     """The largest sum of currents times `wh_per_a`."""
     count = len(most_a)
     # Highs() itself prints a banner on standard output, whatever its options.
-    model = highspy._Highs()  # type: ignore[attr-defined]
+    model = highspy._Highs()  # type: ignore[attr-defined]  # its types tell only of Highs
     model.setOptionValue("output_flag", False)
     model.addVars(count, np.zeros(count), np.asarray(most_a))
     model.changeColsCost(count, np.arange(count, dtype=np.int32), -np.asarray(wh_per_a))

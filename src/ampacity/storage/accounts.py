@@ -126,9 +126,10 @@ def add_account(
     row = {"name": name, "email": email, "role": role, "language": language, "disabled": False, "made_s": now_s}
     try:
         made = connection.execute(insert(accounts).values(password_hash=password_hash, **row).returning(accounts.c.id))
-        account = Account(id=made.scalar_one(), **row)  # type: ignore[arg-type]
+        number = made.scalar_one()
     except IntegrityError as error:
         raise EmailTaken("There is an account with this e-mail address.") from error
+    account = Account(id=number, name=name, email=email, role=role, language=language, disabled=False, made_s=now_s)
     note(connection, now_s, name, f"accounts.{account.id}", None, f"{name} <{email}>, {role}")
     return account
 

@@ -13,6 +13,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import SQLAlchemyError
 
 from ampacity.storage.errors import StorageError, StorageForeign, StorageNewer
@@ -105,8 +106,8 @@ def _make_private(file: Path) -> None:
         raise _unopened(file, error) from error
 
 
-def _tune(raw: object, _: object) -> None:
-    cursor = raw.cursor()  # type: ignore[attr-defined]
+def _tune(raw: DBAPIConnection, _: object) -> None:
+    cursor = raw.cursor()
     # auto_vacuum only takes before the file's first page, which WAL writes.
     # WAL, and no sync at each commit: an SD card wears by syncs. A power cut loses the last commits, never the file.
     for pragma in (

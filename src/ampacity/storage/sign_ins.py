@@ -59,7 +59,16 @@ def begin(engine: Engine, account: Account, *, device: str, address: str, now_s:
         new = insert(sign_ins).values(secret_hash=digest(secret), account=account.id, **row).returning(sign_ins.c.id)
         number = connection.execute(new).scalar_one()
         note(connection, now_s, account.name, "sign-in", None, f"{device}, {address}")
-    made = SignedIn(id=number, account=account, language=account.language, **row)  # type: ignore[arg-type]
+    made = SignedIn(
+        id=number,
+        account=account,
+        language=account.language,
+        device=device,
+        address=address,
+        begun_s=now_s,
+        seen_s=now_s,
+        unlocked_until_s=None,
+    )
     return made, secret
 
 

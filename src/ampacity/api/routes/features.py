@@ -304,13 +304,15 @@ def _schedules(installation: Installation) -> SchedulesShown:
 
 
 def _schedule(one: Schedule) -> ScheduleShown:
-    return ScheduleShown(
-        name=one.name,
-        chargers=[] if one.chargers is None else sorted(one.chargers),
-        days=[DAYS[day] for day in sorted(one.days)],  # type: ignore[misc]  # the same words
-        begin=_clock(one.from_min),
-        end=_clock(one.to_min),
-        limit_a=one.limit_a,
+    return ScheduleShown.model_validate(
+        {
+            "name": one.name,
+            "chargers": [] if one.chargers is None else sorted(one.chargers),
+            "days": [DAYS[day] for day in sorted(one.days)],
+            "begin": _clock(one.from_min),
+            "end": _clock(one.to_min),
+            "limit_a": one.limit_a,
+        }
     )
 
 

@@ -1,36 +1,28 @@
-"""What goes on now, what went on, and what people wish."""
+"""What goes on now, what flowed lately, and what people wish."""
 
 from __future__ import annotations
 
-import csv
-import io
-from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
 from ampacity.api.access import ANYONE, STAFF, Person, Scope, access
-from ampacity.api.entrance import Given
+from ampacity.api.entrance import Given, Moment
 from ampacity.api.picture import ChargerShown, Live
-from ampacity.api.ports import Reach, Services
+from ampacity.api.ports import Reach
 from ampacity.api.problems import NotFound, Problem, RequestInvalid
 from ampacity.api.stream import Stream
 from ampacity.core.observations import Wish
 from ampacity.core.site import ChargerId
 from ampacity.storage.history import RESOLUTIONS_S, series_names, spans
-from ampacity.storage.records import Session, sessions_between
 
 router = APIRouter(tags=["live"])
 
 MOST_POINTS = 20_000
 YEAR_S = 366 * 86_400.0
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
-Moment = Annotated[float, Query(ge=0, le=1e11, allow_inf_nan=False)]
 ChargerName = Annotated[str, Path(max_length=60)]
 
 
@@ -72,19 +64,6 @@ class Wished(BaseModel):
     """It is on its way into control."""
 
     charger: str
-
-
-class SessionLine(BaseModel):
-    """A car's charging."""
-
-    charger: str
-    charger_name: str
-    session: str
-    begun_s: float | None
-    ended_s: float | None
-    energy_wh: int | None
-    average_w: float | None
-    reason: str | None
 
 
 @router.get("/live")
@@ -195,117 +174,6 @@ def names(
     return series_names(services.engine(), from_s, to_s, 900)
 
 
-@router.get("/sessions")
-def sessions(
-    person: Annotated[Person, access(STAFF, Scope.READ)],
-    services: Reach,
-    from_s: Moment = 0.0,
-    to_s: Moment = 1e11,
-    charger: Annotated[str | None, Query(max_length=60)] = None,
-) -> list[SessionLine]:
-    """What cars got, newest first."""
-    return _sessions(services, from_s, to_s, charger)
-
-
-@router.get("/sessions/export", response_class=Response)
-def export(
-    person: Annotated[Person, access(STAFF, Scope.READ)],
-    services: Reach,
-    format: Literal["csv", "parquet"] = "csv",  # noqa: A002
-    from_s: Moment = 0.0,
-    to_s: Moment = 1e11,
-    charger: Annotated[str | None, Query(max_length=60)] = None,
-) -> Response:
-    """The same, as a file: times with the offset of the site's clock in CSV, UTC in Parquet."""
-    lines = _sessions(services, from_s, to_s, charger)
-    if format == "parquet":
-        body, kind = _parquet(lines), "application/vnd.apache.parquet"
-    else:
-        body, kind = _csv(lines, services), "text/csv; charset=utf-8"
-    headers = {"content-disposition": f'attachment; filename="sessions.{format}"'}
-    return Response(body, media_type=kind, headers=headers)
-
-
 def _stream(request: Request) -> Stream:
     found: Stream = request.app.state.stream
     return found
-
-
-def _sessions(services: Services, from_s: float, to_s: float, charger: str | None) -> list[SessionLine]:
-    installation = services.control.installation
-    found = sessions_between(services.engine(), from_s, to_s)
-    return [
-        SessionLine(
-            charger=one.charger,
-            charger_name=installation.name_of(ChargerId(one.charger)),
-            session=one.session,
-            begun_s=one.started_s,
-            ended_s=one.ended_s,
-            energy_wh=one.energy_wh,
-            average_w=_average_w(one),
-            reason=one.reason or None,
-        )
-        for one in reversed(found)
-        if charger in (None, one.charger)
-    ]
-
-
-def _average_w(one: Session) -> float | None:
-    if one.started_s is None or one.ended_s is None or one.energy_wh is None or one.ended_s <= one.started_s:
-        return None
-    return round(one.energy_wh * 3600 / (one.ended_s - one.started_s), 1)
-
-
-def _csv(lines: list[SessionLine], services: Services) -> bytes:
-    zone = services.control.installation.time_zone
-
-    def moment(at_s: float | None) -> str:
-        return "" if at_s is None else datetime.fromtimestamp(at_s, zone).isoformat(timespec="seconds")
-
-    text = io.StringIO()
-    rows = csv.writer(text)
-    rows.writerow(["charger", "name", "session", "begun", "ended", "energy_wh", "energy_kwh", "average_w", "reason"])
-    for one in lines:
-        kwh = "" if one.energy_wh is None else f"{one.energy_wh / 1000:.3f}"
-        texts = [_cell(text) for text in (one.charger, one.charger_name, one.session)]
-        rows.writerow(
-            [
-                *texts,
-                moment(one.begun_s),
-                moment(one.ended_s),
-                one.energy_wh,
-                kwh,
-                one.average_w,
-                _cell(one.reason or ""),
-            ]
-        )
-    return text.getvalue().encode()
-
-
-def _cell(text: str) -> str:
-    """A spreadsheet shall not take a text for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
-
-
-def _parquet(lines: list[SessionLine]) -> bytes:
-    moment = pa.timestamp("ms", tz="UTC")
-    columns: list[tuple[str, Any]] = [
-        ("charger", pa.string()),
-        ("charger_name", pa.string()),
-        ("session", pa.string()),
-        ("begun_s", moment),
-        ("ended_s", moment),
-        ("energy_wh", pa.int64()),
-        ("average_w", pa.float64()),
-        ("reason", pa.string()),
-    ]
-    rows = [one.model_dump() for one in lines]
-    arrays = {}
-    for name, kind in columns:
-        values = [row[name] for row in rows]
-        if kind is moment:
-            values = [None if one is None else int(one * 1000) for one in values]
-        arrays[name.removesuffix("_s") if kind is moment else name] = pa.array(values, kind)
-    buffer = io.BytesIO()
-    pq.write_table(pa.table(arrays), buffer)
-    return buffer.getvalue()

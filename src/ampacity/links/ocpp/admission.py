@@ -96,21 +96,17 @@ class Admission:
         *,
         adopt: Callable[[str], Endpoint | None] | None,
         adopt_profile: int,
-        adopt_unexpected: bool,
         holder: Callable[[ChargerId], GuardedConnection | None],
         now_s: Callable[[], float],
         wall_s: Callable[[], float],
     ) -> None:
-        """`adopt` is asked for an endpoint when an unknown charger comes that brings what `adopt_profile` asks for;
-        without `adopt_unexpected` only for those that `expect` named. `holder`: the connection a charger has.
-        `wall_s`: UTC seconds since 1970."""
+        """`adopt` is asked for an endpoint when an unknown charger comes that brings what `adopt_profile` asks for.
+        `holder`: the connection a charger has. `wall_s`: UTC seconds since 1970."""
         self._endpoints = {endpoint.ocpp_id: endpoint for endpoint in endpoints}
         self._adopt = adopt
         self._adopt_profile = adopt_profile
-        self._adopt_unexpected = adopt_unexpected
         self._knocks = Knocks(wall_s)
         self._refused: dict[str, None] = {}
-        self._expected: dict[str, None] = {}
         self._holder = holder
         self._now_s = now_s
         self._passwords = Passwords(now_s)
@@ -119,11 +115,10 @@ class Admission:
         self._turns: dict[ChargerId, deque[float]] = {}
 
     def use(self, endpoints: Iterable[Endpoint]) -> None:
-        """From now on these may connect; nobody refuses or expects them any more."""
+        """From now on these may connect; nobody refuses them any more."""
         self._endpoints = {endpoint.ocpp_id: endpoint for endpoint in endpoints}
         for ocpp_id in self._endpoints:
             self._refused.pop(ocpp_id, None)
-            self._expected.pop(ocpp_id, None)
 
     def knocking(self) -> list[Knock]:
         """Unknown chargers that were refused, but for those that a person refused; the newest first. For any thread."""
@@ -131,14 +126,8 @@ class Admission:
         return [one for one in self._knocks.all() if one.ocpp_id not in known and one.ocpp_id not in refused]
 
     def refuse(self, ocpp_id: str) -> None:
-        """It is neither adopted nor shown as knocking, as long as this program runs or until it is expected."""
-        self._expected.pop(ocpp_id, None)
+        """It is neither adopted nor shown as knocking, as long as this program runs or until it is in the site."""
         _remember(self._refused, ocpp_id)
-
-    def expect(self, ocpp_id: str) -> None:
-        """The next connection of this identity is adopted."""
-        self._refused.pop(ocpp_id, None)
-        _remember(self._expected, ocpp_id)
 
     async def check(self, connection: ServerConnection, request: Request) -> Response | None:
         """None: it may go on, as `connection.endpoint`."""
@@ -199,16 +188,13 @@ class Admission:
     def _adopted(self, connection: GuardedConnection, ocpp_id: str) -> Endpoint | None:
         if self._adopt is None or ocpp_id in self._refused or not _is_id(ocpp_id):
             return None
-        expected = ocpp_id in self._expected
-        if not expected and (not self._adopt_unexpected or self._adopted_count >= MOST_ADOPTED):
-            return None
         if self._adopt_profile >= 3 and common_name(connection.tls) != ocpp_id:
+            return None
+        if self._adopted_count >= MOST_ADOPTED:
             return None
         endpoint = self._adopt(ocpp_id)
         if endpoint is not None:
-            if not expected:
-                self._adopted_count += 1
-            self._expected.pop(ocpp_id, None)
+            self._adopted_count += 1
             self._endpoints[ocpp_id] = endpoint
         return endpoint
 

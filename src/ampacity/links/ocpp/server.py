@@ -64,7 +64,6 @@ class OcppServer:
         adopt: Callable[[str], Endpoint | None] | None,
         tls_port: int | None = None,
         adopt_profile: int = 0,
-        adopt_unexpected: bool = True,
         authorise: Authorise = everybody,
         session_ended: Callable[[SessionEnded], Awaitable[None]] | None = None,
         now_s: Callable[[], float],
@@ -72,14 +71,13 @@ class OcppServer:
         first_transaction: int,
     ) -> None:
         """`tls` is for `tls_port`, and `port` is plain; without a `tls_port` it is for `port`. `adopt` is asked for an
-        endpoint when an unknown charger comes that brings what `adopt_profile` asks for, or, without
-        `adopt_unexpected`, only for those that `expect` named; None: it is refused. `authorise`: who may charge.
+        endpoint when an unknown charger comes that brings what `adopt_profile` asks for; None: it is refused.
+        `authorise`: who may charge.
         `session_ended` is awaited before a StopTransaction is answered, so that what is acknowledged is not lost."""
         self._admission = Admission(
             endpoints,
             adopt=adopt,
             adopt_profile=adopt_profile,
-            adopt_unexpected=adopt_unexpected,
             holder=self._holder,
             now_s=now_s,
             wall_s=lambda: wall().timestamp(),
@@ -165,12 +163,8 @@ class OcppServer:
         return found
 
     def refuse(self, ocpp_id: str) -> None:
-        """It is neither adopted nor shown as knocking, as long as this program runs or until it is expected."""
+        """It is neither adopted nor shown as knocking, as long as this program runs or until it is in the site."""
         self._admission.refuse(ocpp_id)
-
-    def expect(self, ocpp_id: str) -> None:
-        """The next connection of this identity is adopted, if it brings what is asked for."""
-        self._admission.expect(ocpp_id)
 
     async def run(self, put: Callable[[Observation], None]) -> None:
         """Serves until cancelled.

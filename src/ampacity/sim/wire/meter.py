@@ -94,7 +94,7 @@ class Em340:
 
     async def close(self) -> None:
         if self._server is not None:
-            await self._server.shutdown()  # type: ignore[no-untyped-call]
+            await self._server.shutdown()  # type: ignore[no-untyped-call]  # pymodbus leaves it without types
             self._server = None
 
     def _device(self) -> SimDevice:
