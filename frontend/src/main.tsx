@@ -15,12 +15,13 @@ const pages: [RegExp, Load][] = [
   [/^\/settings\/energy\/load-management$/, async () => (await import("./pages/load_management")).LoadManagementPage],
   [/^\/settings\/energy\/schedules$/, async () => (await import("./pages/settings")).Schedules],
   [/^\/settings\/people$/, async () => (await import("./pages/people")).People],
-  [/^\/settings\/security$/, async () => (await import("./pages/people")).Security],
+  [/^\/settings\/security$/, async () => (await import("./pages/security")).Security],
   [/^\/settings\/chargers$/, async () => (await import("./pages/settings")).Chargers],
   [/^\/settings\/tags$/, async () => (await import("./pages/tags")).Tags],
   [/^(\/settings\/chargers)?\/link$/, async () => (await import("./pages/tags")).Linking],
   [/^\/settings\/audit$/, async () => (await import("./pages/settings")).Audit],
-  [/^\/sessions$/, async () => (await import("./pages/settings")).Sessions],
+  [/^\/about$/, async () => (await import("./pages/about")).About],
+  [/^\/sessions$/, async () => (await import("./pages/sessions")).Sessions],
   [/^\/kiosk$/, async () => (await import("./pages/kiosk")).Kiosk],
 ];
 
@@ -68,7 +69,7 @@ function Tabs({ path, driver }: { path: string; driver: boolean }): JSX.Element 
   return (
     <nav class="tabs" aria-label={t("app.menu")}>
       {tabs.map(([to, name, icon]) => (
-        <Link to={to} key={to} aria-current={(to === "/" ? path === "/" : path.startsWith(to)) ? "page" : undefined}>
+        <Link to={to} key={to} aria-current={(to === "/" ? path === "/" : path.startsWith(to) || (to === "/settings" && path === "/about")) ? "page" : undefined}>
           <svg viewBox="0 0 22 22" aria-hidden="true"><path d={icon} /></svg>
           {t(`app.${name}`)}
         </Link>

@@ -54,3 +54,22 @@ export function Page({ title, back, children }: { title: string; back?: string; 
   useEffect(() => { document.title = `${title} · Ampacity`; }, [title]);
   return <main id="main" tabIndex={-1}><header class="head">{back && <Link to={back} class="back" aria-label={t("app.back")}>‹</Link>}<h1>{title}</h1></header>{children}</main>;
 }
+export function Choice({ name, label, options, value, set, hidden }: { name: string; label: string; options: [string, string][]; value?: string; set?: (value: string) => void; hidden?: boolean }): JSX.Element {
+  const id = `f-${name}`;
+  return (
+    <div class="field">
+      <label for={id} class={hidden ? "unseen" : undefined}>{label}</label>
+      <select id={id} name={name} value={value} onChange={(event) => set?.(event.currentTarget.value)}>{options.map(([one, words]) => <option key={one} value={one}>{words}</option>)}</select>
+    </div>
+  );
+}
+/** Two taps: the first asks. */
+export function Remove({ name, act }: { name: string; act: () => void }): JSX.Element {
+  const [asks, setAsks] = useState(false);
+  return <button type="button" class={asks ? "danger" : ""} aria-label={t(asks ? "app.remove-sure" : "app.remove", { name })} onBlur={() => setAsks(false)} onClick={() => { if (asks) act(); setAsks(!asks); }}>{asks ? t("app.sure") : "✕"}</button>;
+}
+/** What is to be given on, whole and easy to take; the clipboard is there only where the origin is trusted. */
+export function Copied({ text }: { text: string }): JSX.Element {
+  const [done, setDone] = useState(false);
+  return <div class="entry"><code>{text}</code>{"clipboard" in navigator && <button type="button" onClick={() => void navigator.clipboard.writeText(text).then(() => setDone(true))}>{t(done ? "app.copied" : "app.copy")}</button>}</div>;
+}

@@ -44,3 +44,5 @@ export const amps = (value: number): string => `${number(value)} A`;
 export const moment = (at_s: number): string => new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" }).format(at_s * 1000);
 export const clock = (at_s: number): string => new Intl.DateTimeFormat(language, { timeStyle: "medium" }).format(at_s * 1000);
 export const minutes = (seconds: number): string => new Intl.NumberFormat(language, { style: "unit", unit: "minute" }).format(Math.max(1, Math.ceil(seconds / 60)));
+/** For the foot of a chart that shows so many seconds. */
+export const tick = (at_s: number, shown_s: number): string => new Intl.DateTimeFormat(language, shown_s > 86400 ? { day: "numeric", month: "short" } : { hour: "2-digit", minute: "2-digit" }).format(at_s * 1000);

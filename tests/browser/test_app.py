@@ -27,6 +27,7 @@ PAGES = (
     "/settings/people",
     "/settings/security",
     "/settings/audit",
+    "/about",
     "/kiosk",
 )
 
@@ -227,3 +228,49 @@ def test_who_is_not_signed_in_sees_nothing_but_the_sign_in(site: Site, owner: Pa
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Changes")
+
+
+def test_an_invitation_makes_an_account_whose_role_the_owner_can_change(
+    site: Site, owner: Page, browser: Browser
+) -> None:
+    owner.goto(f"{site.url}/settings/people")
+    owner.get_by_label("Name").fill("Ben")
+    owner.get_by_role("button", name="Make a link").click()
+    link = owner.locator(".done code").inner_text()
+    guest = browser.new_context(locale="en-GB").new_page()
+    guest.goto(link)
+    expect(guest.get_by_text("you will be Driver")).to_be_visible()
+    expect(guest.get_by_label("Name")).to_have_value("Ben")
+    guest.get_by_label("E-mail").fill("ben@example.org")
+    guest.get_by_label("Password").fill(PASSWORD)
+    guest.get_by_role("button", name="Create account").click()
+    guest.locator(".bar").first.wait_for()
+    owner.reload()
+    expect(owner.get_by_text("Open invitations")).to_be_hidden()
+    owner.get_by_label("Role of Ben").select_option("installer")
+    guest.goto(f"{site.url}/settings")
+    expect(guest.get_by_text("Installer · ben@example.org")).to_be_visible()
+    owner.get_by_role("button", name="Remove Ben").click()
+    expect(owner.get_by_text("ben@example.org")).to_be_visible()
+    owner.get_by_role("button", name="Really remove Ben?").click()
+    expect(owner.get_by_text("ben@example.org")).to_be_hidden()
+
+
+def test_a_token_is_shown_once_and_reads(site: Site, owner: Page) -> None:
+    owner.goto(f"{site.url}/settings/security")
+    owner.get_by_label("For what").fill("a display")
+    owner.get_by_role("button", name="Make a token").click()
+    token = owner.locator(".done code").inner_text()
+    answer = owner.request.get(f"{site.url}/api/v1/live", headers={"authorization": f"Bearer {token}", "cookie": ""})
+    assert answer.status == 200
+    owner.reload()
+    expect(owner.get_by_text("a display")).to_be_visible()
+    expect(owner.get_by_text(token)).to_be_hidden()
+
+
+def test_the_language_is_changed_in_the_settings(site: Site, owner: Page) -> None:
+    owner.goto(f"{site.url}/settings/security")
+    owner.get_by_label("Language").select_option("de")
+    expect(owner.get_by_role("heading", level=1)).to_have_text("Konto und Sicherheit")
+    owner.reload()
+    expect(owner.get_by_role("heading", level=1)).to_have_text("Konto und Sicherheit")

@@ -16,6 +16,7 @@ def client(tmp_path: Path) -> TestClient:
     (tmp_path / "index.html").write_text("<p>the page")
     (tmp_path / "assets" / "a-1.js").write_text("1")
     (tmp_path / "assets" / "a-1.js.gz").write_bytes(gzip.compress(b"1"))
+    (tmp_path / "assets" / "a-1.js.br").write_bytes(b"\x0b\x00\x801\x03")
     app = FastAPI()
     mount(app, tmp_path)
     return TestClient(app)
@@ -38,6 +39,24 @@ def test_files_with_a_hash_are_kept_for_ever_and_come_packed(client: TestClient)
     assert answer.text == "1"
     assert answer.headers["content-encoding"] == "gzip"
     assert "immutable" in answer.headers["cache-control"]
+
+
+@pytest.mark.parametrize(
+    ("accepted", "sent"),
+    [
+        ("gzip, deflate, br", "br"),
+        ("br;q=0, gzip", "gzip"),
+        ("br; q=0.000, gzip;q=0.5", "gzip"),
+        ("identity", None),
+        ("", None),
+    ],
+)
+def test_a_file_comes_in_the_smallest_packing_that_the_browser_takes(
+    accepted: str, sent: str | None, client: TestClient
+) -> None:
+    with client.stream("GET", "/assets/a-1.js", headers={"accept-encoding": accepted}) as answer:
+        assert answer.headers.get("content-encoding") == sent
+        assert answer.headers["vary"] == "accept-encoding"
 
 
 @pytest.mark.parametrize("path", ["/api/v1/nothing", "/assets/gone.js"])

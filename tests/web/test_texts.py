@@ -70,7 +70,8 @@ def test_everything_that_can_be_said_has_its_text(group: str, names: set[str]) -
 def test_every_text_that_the_page_asks_for_is_there_and_none_is_left_over() -> None:
     asked = set(re.findall(r"\bt\(\s*\"([\w-]+\.[\w.-]+)\"", SOURCE)) | set(
         re.findall(
-            r"\"((?:app|live|lm|enter|energy|people|security|audit|kiosk|sessions|tags|linking)\.[\w-]+)\"", SOURCE
+            r"\"((?:app|live|lm|enter|energy|people|security|audit|kiosk|sessions|tags|linking|about|tokens|schedules|chargers)\.[\w-]+)\"",
+            SOURCE,
         )
     )
     made = set(re.findall(r"t\([^)]*?`([\w-]+)\.", SOURCE)) | set(re.findall(r"`([\w-]+)\.\$", SOURCE))

@@ -1,6 +1,6 @@
 import type { JSX } from "preact";
-import { useState } from "preact/hooks";
-import { post, type About, type SignIn } from "../api";
+import { useEffect, useState } from "preact/hooks";
+import { get, post, type About, type SignIn } from "../api";
 import { Field, go, Trouble } from "../parts";
 import { language, LANGUAGES, speak, t, type Language } from "../texts";
 
@@ -11,6 +11,8 @@ export function Enter({ about, path, signedIn }: { about: About; path: string; s
   const [spoken, setSpoken] = useState<Language>(language);
   const key = location.hash.slice(1);
   const kind = key && path === "/start" ? "start" : key && path === "/join" ? "join" : key && path === "/reset" ? "reset" : "login";
+  const [invited, setInvited] = useState<{ role: string; name: string; site: string } | null>(null);
+  useEffect(() => { if (kind === "join") void get<{ role: string; name: string; site: string }>(`/invitations/${encodeURIComponent(key)}`).then(setInvited, setProblem); }, [kind, key]);
   const send = async (event: SubmitEvent): Promise<void> => {
     event.preventDefault();
     const given = Object.fromEntries(new FormData(event.currentTarget as HTMLFormElement)) as Record<string, string>;
@@ -33,10 +35,10 @@ export function Enter({ about, path, signedIn }: { about: About; path: string; s
     <main class="enter" id="main">
       <img src="/icon.svg" alt="" width="56" height="56" />
       <h1>{t(`enter.${kind}`)}</h1>
-      <p>{about.site ?? ""}</p>
+      <p>{invited ? t("enter.invited", { site: invited.site, role: t(`roles.${invited.role}`) }) : (about.site ?? "")}</p>
       {about.first_start && kind === "login" && <p class="note">{t("enter.no-owner")}</p>}
       <form onSubmit={(event) => void send(event)}>
-        {makes && <Field name="name" label={t("enter.name")} required autocomplete="name" />}
+        {makes && <Field name="name" label={t("enter.name")} required autocomplete="name" {...(invited ? { value: invited.name } : {})} />}
         {kind !== "reset" && <Field name="email" label={t("enter.email")} type="email" required autocomplete="username" />}
         <Field name="password" label={t("enter.password")} type="password" required autocomplete={kind === "login" ? "current-password" : "new-password"} {...(kind === "login" ? {} : { hint: t("enter.password-hint") })} />
         <Trouble problem={problem} />

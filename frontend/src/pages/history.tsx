@@ -4,12 +4,11 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { get, type Live } from "../api";
 import { Trouble } from "../parts";
-import { number, t } from "../texts";
+import { number, t, tick } from "../texts";
 
 interface Spread { least: (number | null)[]; mean: (number | null)[]; most: (number | null)[] }
 interface Told { span_s: number; start_s: number[]; series: Record<string, Spread> }
 const TIMES = { hour: [3600, 1], day: [86400, 60], week: [604800, 900], month: [2592000, 900] } as const;
-const COLOURS = ["#b4431f", "#5b5f97", "#0b8a63"];
 
 /** What went through the main breaker, line by line, with its limit. */
 export function History({ live }: { live: Live }): JSX.Element {
@@ -33,13 +32,15 @@ export function History({ live }: { live: Live }): JSX.Element {
   useEffect(() => {
     const box = place.current;
     if (!box || !told || told.start_s.length === 0) return;
-    const ink = getComputedStyle(box).color;
+    const style = getComputedStyle(box);
+    const ink = style.color;
+    const long = TIMES[time][0];
     const axis = { stroke: ink, grid: { stroke: "#8884", width: 1 }, ticks: { stroke: "#8884", width: 1 } };
     const data = [told.start_s, ...names.map((one) => told.series[one]?.most ?? told.start_s.map(() => null)), told.series[limit]?.mean ?? told.start_s.map(() => null)] as uPlot.AlignedData;
     const chart = new uPlot(
       {
-        width: box.clientWidth, height: 220, legend: { show: false }, axes: [axis, { ...axis, size: 44, values: (_, ticks) => ticks.map((one) => `${number(one, 0)} A`) }],
-        series: [{}, ...live.site.lines.map((label, line) => ({ label, stroke: COLOURS[line % 3] ?? ink, width: 1.5, spanGaps: false })), { label: "max", stroke: ink, dash: [6, 4], width: 1.5 }],
+        width: box.clientWidth, height: 220, legend: { show: false }, axes: [{ ...axis, space: 70, values: (_, ticks) => ticks.map((one) => tick(one, long)) }, { ...axis, size: 44, values: (_, ticks) => ticks.map((one) => `${number(one, 0)} A`) }],
+        series: [{}, ...live.site.lines.map((label, line) => ({ label, stroke: style.getPropertyValue(`--line${line % 3}`) || ink, width: 2, points: { show: false } })), { label: "max", stroke: ink, dash: [6, 4], width: 1.5, points: { show: false } }],
       },
       data, box,
     );
@@ -51,7 +52,7 @@ export function History({ live }: { live: Live }): JSX.Element {
   return (
     <section class="history" aria-label={t("history.title")}>
       <h2>{t("history.title")}</h2>
-      <div class="choice" role="group" aria-label={t("history.title")}>
+      <div class="choice even" role="group" aria-label={t("history.title")}>
         {(Object.keys(TIMES) as (keyof typeof TIMES)[]).map((one) => <button key={one} aria-pressed={one === time} onClick={() => setTime(one)}>{t(`history.${one}`)}</button>)}
       </div>
       <Trouble problem={problem} />

@@ -33,7 +33,7 @@ export function Kiosk(props: PageProps): JSX.Element {
           {pinSet && <p class="done" role="status">{t("lm.saved")}</p>}
         </form>
       )}
-      {!enrolled && who.account.role === "owner" && <p><button class="huge" onClick={() => void post<SignIn>("/kiosk/enrol", { name: t("kiosk.title") }).then(signedIn, setProblem)}>{t("kiosk.enrol")}</button> <Link to="/">{t("app.back")}</Link></p>}
+      {!enrolled && who.account.role === "owner" && <p><button class="huge" onClick={() => void post<SignIn>("/kiosk/enrol", { name: t("kiosk.title") }).then(signedIn, setProblem)}>{t("kiosk.enrol")}</button> <Link to="/" class="onward">{t("app.back")}</Link></p>}
       {enrolled && !open && !asks && <button class="huge" onClick={() => setAsks(true)}>{t("kiosk.unlock")}</button>}
       {enrolled && open && <button class="huge" onClick={() => setSettings(true)}>{t("lm.title")}</button>}
       {enrolled && open && <button class="huge" onClick={() => void post<SignIn>("/kiosk/lock").then(signedIn, setProblem)}>{t("kiosk.lock")}</button>}

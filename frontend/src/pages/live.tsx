@@ -9,14 +9,15 @@ export function LiveHome({ live, who }: PageProps): JSX.Element {
   const [History, setHistory] = useState<ComponentType<{ live: Live }> | null>(null);
   useEffect(() => { if (live && !History) void import("./history").then((one) => setHistory(() => one.History)); }, [live !== null]);
   if (!live) return <Page title="Ampacity"><p class="wait">{t("live.waits")}</p></Page>;
-  const steers = who.account.role !== "driver" && who.account.role !== "kiosk";
+  const staff = who.account.role === "owner" || who.account.role === "installer";
+  const steers = (one: Charger): boolean => staff || (who.account.id !== null && one.session?.account === who.account.id);
   return (
     <Page title={live.site.name}>
       <StatusLine live={live} />
       {live.circuits.map((circuit) => <Bars key={circuit.id} circuit={circuit} lines={live.site.lines} />)}
       <h2>{t("live.chargers")}</h2>
       {live.chargers.length === 0 && <p>{t("live.no-chargers")}</p>}
-      <div class="cards">{live.chargers.map((one) => <ChargerCard key={one.id} one={one} steers={steers} />)}</div>
+      <div class="cards">{live.chargers.map((one) => <ChargerCard key={one.id} one={one} steers={steers(one)} />)}</div>
       {History && <History live={live} />}
     </Page>
   );
@@ -48,18 +49,18 @@ export function Bars({ circuit, lines }: { circuit: Circuit; lines: string[] }):
         const x = (value: number): number => Math.min(100, (100 * value) / top);
         return (
           <div class="bar" key={line}>
-            <b>{lines[line]}</b>
+            <b aria-hidden="true">{lines[line]}</b>
             <svg viewBox="0 0 100 10" preserveAspectRatio="none" role="img" aria-label={label}>
               <rect class="track" width="100" height="10" />
               <rect class="building" width={x(building)} height="10" />
               <rect class={left < 0 ? "cars over" : "cars"} x={x(building)} width={Math.min(x(cars), 100 - x(building))} height="10" />
-              <rect class="limit" x={x(limit) - 0.3} width="0.6" height="10" />
+              <line class="limit" x1={x(limit)} x2={x(limit)} y2="10" />
             </svg>
-            <span class="sum"><strong>{number(building + cars)}</strong> / {amps(limit)}</span>
+            <span class="sum" aria-hidden="true"><strong>{number(building + cars)}</strong> / {amps(limit)} <small>{t("live.left", { left: Math.max(0, left) })}</small></span>
           </div>
         );
       })}
-      <p class="key"><i class="building" />{t("live.building")} <i class="cars" />{t("live.cars")} <i class="limit" />{t("live.limit")}</p>
+      <p class="key"><span><i class="building" />{t("live.building")}</span><span><i class="cars" />{t("live.cars")}</span><span><i class="limit" />{t("live.limit")}</span></p>
     </section>
   );
 }
@@ -68,14 +69,14 @@ export function because(one: Charger): string {
   const { cause } = one;
   if (!one.online) return t("causes.offline");
   if (!cause) return t("causes.maximum");
-  const known = cause.building_a !== null && has(`causes.${cause.rule}-numbers`);
+  const known = cause.building_a !== null && cause.cars_a !== null && has(`causes.${cause.rule}-numbers`);
   return t(known ? `causes.${cause.rule}-numbers` : `causes.${cause.rule}`, { ...cause, circuit: cause.circuit_name ?? t("live.building"), line: cause.line ?? "" });
 }
 
 export function ChargerCard({ one, steers, large }: { one: Charger; steers: boolean; large?: boolean }): JSX.Element {
   const [problem, setProblem] = useState<unknown>(null);
   const wish = (given: object): void => { void post(`/chargers/${encodeURIComponent(one.id)}/wish`, given).then(() => setProblem(null), setProblem); };
-  const draws = one.current_a ? one.current_a.map((value) => number(value)).join(" · ") : null;
+  const draws = one.current_a ? one.current_a.map((value, phase) => `${one.lines?.[phase] ?? ""} ${number(value)}`.trim()).join(" · ") : null;
   const plugged = one.online && one.state !== null && one.state !== "available";
   return (
     <article class={`charger ${one.online ? (one.setpoint_a > 0 && plugged ? "on" : "") : "off"}${large ? " large" : ""}`} aria-label={one.name}>

@@ -1,16 +1,16 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { call, get, Problem, put, type ProblemBody } from "../api";
+import { call, get, put, type ProblemBody } from "../api";
 import type { PageProps } from "../main";
-import { Field, go, Link, Page, Switch, Trouble, useLoaded } from "../parts";
-import { amps, moment, number, t } from "../texts";
+import { Choice, Field, go, Link, Page, Remove, Switch, Trouble, useLoaded } from "../parts";
+import { amps, moment, t } from "../texts";
 
 export function Settings({ who, signedIn }: PageProps): JSX.Element {
   const staff = who.account.role === "owner" || who.account.role === "installer";
-  const rows: [string, string, boolean][] = [["/settings/energy", "energy.title", staff], ["/settings/chargers", "live.chargers", staff], ["/settings/tags", "tags.title", who.account.role === "owner"], ["/settings/people", "people.title", who.account.role === "owner"], ["/settings/security", "security.title", true], ["/settings/audit", "audit.title", staff], ["/kiosk", "kiosk.title", staff]];
+  const rows: [string, string, boolean][] = [["/settings/energy", "energy.title", staff], ["/settings/chargers", "live.chargers", staff], ["/settings/tags", "tags.title", who.account.role === "owner"], ["/settings/people", "people.title", who.account.role === "owner"], ["/settings/security", "security.title", true], ["/settings/audit", "audit.title", staff], ["/kiosk", "kiosk.title", who.account.role === "owner"], ["/about", "about.title", true]];
   return (
     <Page title={t("app.settings")}>
-      <p>{who.account.name} · {t(`roles.${who.account.role}`)}</p>
+      <p class="who"><b>{who.account.name}</b><small>{t(`roles.${who.account.role}`)}{who.account.email && ` · ${who.account.email}`}</small></p>
       <nav class="rows" aria-label={t("app.settings")}>{rows.filter(([, , may]) => may).map(([to, words]) => <Link key={to} to={to}>{t(words)}<span aria-hidden="true">›</span></Link>)}</nav>
       <button onClick={() => void call("DELETE", "/sign-in").finally(() => { signedIn(null); go("/"); })}>{t("app.sign-out")}</button>
     </Page>
@@ -53,7 +53,7 @@ export function Energy(_: PageProps): JSX.Element {
           {one.id === "solar" && (
             <div class="choice" role="group" aria-label={t("features.solar")}>{["surplus", "top-up"].map((mode) => <button key={mode} aria-pressed={one.settings.mode === mode} onClick={() => set("solar", one.on, { mode })}>{t(`energy.${mode}`)}</button>)}</div>
           )}
-          {one.id === "schedules" && <Link to="/settings/energy/schedules">{t("schedules.title")} ({one.settings.count ?? 0}) ›</Link>}
+          {one.id === "schedules" && <Link to="/settings/energy/schedules" class="onward">{t("schedules.title")} ({one.settings.count ?? 0}) ›</Link>}
           {trouble?.at === one.id ? <Trouble problem={trouble.problem} /> : one.refused && <p class="note">{told(one.refused)}</p>}
         </section>
       ))}
@@ -81,7 +81,7 @@ export function Schedules({ live }: PageProps): JSX.Element {
         {page.schedules.map((one) => (
           <li key={one.name}>
             <div><b>{one.name}</b><br />{one.days.map((day) => t(`days.${day}`)).join(" ")} · {one.begin}–{one.end} · {one.limit_a === null ? t("schedules.may") : one.limit_a === 0 ? t("schedules.none") : t("schedules.at-most", { limit: one.limit_a })}<br /><small>{one.chargers.length ? one.chargers.map(name).join(", ") : t("schedules.all")}</small></div>
-            <button onClick={() => save(page.schedules.filter((other) => other !== one))} aria-label={t("schedules.remove", { name: one.name })}>✕</button>
+            <Remove name={one.name} act={() => save(page.schedules.filter((other) => other !== one))} />
           </li>
         ))}
       </ul>
@@ -111,14 +111,23 @@ export function Chargers({ live, who }: PageProps): JSX.Element {
     const max = given.get("max_a");
     try {
       const { version } = await get<Features>("/features");
-      await call("PATCH", `/chargers/${encodeURIComponent(id)}`, { version, name: given.get("name"), min_a: Number(given.get("min_a")), ...(max ? { max_a: Number(max) } : {}) });
+      const lines = given.get("lines");
+      await call("PATCH", `/chargers/${encodeURIComponent(id)}`, { version, name: given.get("name"), min_a: Number(given.get("min_a")), ...(max ? { max_a: Number(max) } : {}), ...(lines ? { lines: String(lines).split(" ") } : {}) });
       setSaved(id);
       setTrouble(null);
     } catch (problem) { setTrouble({ at: id, problem }); setSaved(""); }
   };
+  const remove = async (id: string): Promise<void> => {
+    try {
+      const { version } = await get<Features>("/features");
+      await call("DELETE", `/chargers/${encodeURIComponent(id)}?version=${encodeURIComponent(version)}`);
+      setTrouble(null);
+    } catch (problem) { setTrouble({ at: id, problem }); }
+  };
+  const installer = who.account.role === "installer";
   return (
     <Page title={t("live.chargers")} back="/settings">
-      <p><Link to="/settings/chargers/link">{t("linking.title")} ›</Link></p>
+      <Link to="/settings/chargers/link" class="onward">{t("linking.title")} ›</Link>
       {(live?.chargers ?? []).map((one) => (
         <form key={one.id} class="feature" onSubmit={(event) => void change(one.id, event)}>
           <h2>{one.name}</h2>
@@ -126,15 +135,23 @@ export function Chargers({ live, who }: PageProps): JSX.Element {
           <Field name="name" label={t("chargers.name")} required value={one.name} />
           <div class="row">
             <Field name="min_a" label={t("places.min_a")} unit="A" type="number" step="any" value={one.min_a} />
-            {who.account.role === "installer" ? <Field name="max_a" label={t("places.max_a")} unit="A" type="number" step="any" value={one.max_a} /> : <p>{t("places.max_a")}: {amps(one.max_a)}</p>}
+            {installer ? <Field name="max_a" label={t("places.max_a")} unit="A" type="number" step="any" value={one.max_a} /> : <p>{t("places.max_a")}: {amps(one.max_a)}</p>}
           </div>
+          {installer && <Choice name="lines" label={t("chargers.lines")} value={one.lines?.join(" ") ?? ""} options={wirings(live?.site.lines ?? [], one.lines)} />}
           {trouble?.at === one.id && <Trouble problem={trouble.problem} />}
           {saved === one.id && <p class="done" role="status">{t("lm.saved")}</p>}
-          <button>{t("app.save")}</button>
+          <div class="does"><button>{t("app.save")}</button><a class="onward" href={`/api/v1/chargers/${encodeURIComponent(one.id)}/qr.svg`} target="_blank" rel="noreferrer" aria-label={t("chargers.code-of", { name: one.name })}>{t("chargers.code")}</a><Remove name={one.name} act={() => void remove(one.id)} /></div>
         </form>
       ))}
     </Page>
   );
+}
+
+/** Onto which lines a charger's own phases can be wired, in their order. */
+function wirings(lines: string[], now: string[] | null): [string, string][] {
+  const two = lines.flatMap((one) => lines.filter((other) => other !== one).map((other) => `${one} ${other}`));
+  const three = lines.length === 3 ? lines.flatMap((one) => lines.flatMap((other) => lines.filter((last) => new Set([one, other, last]).size === 3).map((last) => `${one} ${other} ${last}`))) : [];
+  return [...(now ? [] : ([["", t("chargers.wiring-unknown")]] as [string, string][])), ...[...lines, ...two, ...three].map((one): [string, string] => [one, one])];
 }
 
 interface Line { at_s: number; who: string; key: string; old: string | null; new: string | null }
@@ -149,26 +166,6 @@ export function Audit(_: PageProps): JSX.Element {
           <tbody>{(lines ?? []).map((one, row) => <tr key={row}><td>{moment(one.at_s)}</td><td>{one.who}</td><td>{one.key}</td><td>{one.old ?? "–"}</td><td>{one.new ?? "–"}</td></tr>)}</tbody>
         </table>
       </div>
-    </Page>
-  );
-}
-
-interface Session { charger: string; charger_name: string; session: string; begun_s: number | null; ended_s: number | null; energy_wh: number | null; average_w: number | null }
-export function Sessions(_: PageProps): JSX.Element {
-  const [lines, problem] = useLoaded(() => get<Session[]>("/sessions"));
-  return (
-    <Page title={t("app.sessions")}>
-      <Trouble problem={problem instanceof Problem ? problem : null} />
-      <p><a href="/api/v1/sessions/export?format=csv" download>CSV</a> · <a href="/api/v1/sessions/export?format=parquet" download>Parquet</a></p>
-      {lines?.length === 0 && <p>{t("sessions.none")}</p>}
-      <ul class="list">
-        {(lines ?? []).map((one) => (
-          <li key={`${one.charger} ${one.session}`}>
-            <div><b>{one.charger_name}</b> · {one.begun_s === null ? "–" : moment(one.begun_s)}<br /><small>{one.ended_s === null ? t("sessions.goes-on") : t("sessions.until", { end: moment(one.ended_s) })}</small></div>
-            <span class="sum"><strong>{one.energy_wh === null ? "–" : number(one.energy_wh / 1000, 2)}</strong> kWh{one.average_w !== null && <><br /><small>{t("sessions.average", { kw: number(one.average_w / 1000) })}</small></>}</span>
-          </li>
-        ))}
-      </ul>
     </Page>
   );
 }

@@ -2,7 +2,7 @@ import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { call, get, post, put } from "../api";
 import type { PageProps } from "../main";
-import { Field, Page, Switch, Trouble, useLoaded } from "../parts";
+import { Field, Page, Remove, Switch, Trouble, useLoaded } from "../parts";
 import { moment, t } from "../texts";
 
 interface Tag { tag: string; name: string; seen_s: number | null; blocked: boolean }
@@ -30,7 +30,7 @@ export function Tags(_: PageProps): JSX.Element {
       <Trouble problem={problem ?? trouble} />
       {options && <section class="feature"><Switch name="required" label={t("tags.required")} on={options.tags_required} set={(on) => void put<Options>("/options", { tags_required: on }).then(setOptions, setTrouble)} /><p>{t("tags.hint")}</p></section>}
       <ul class="list">
-        {(tags ?? []).map((one) => <li key={one.tag}><div><b>{one.name || one.tag}</b><br /><small>{one.tag}{one.seen_s !== null && ` · ${t("tags.seen", { seen: moment(one.seen_s) })}`}</small></div><button aria-label={t("tags.remove", { name: one.name || one.tag })} onClick={() => void call("DELETE", `/tags/${encodeURIComponent(one.tag)}`).then(() => setAgain(again + 1), setTrouble)}>✕</button></li>)}
+        {(tags ?? []).map((one) => <li key={one.tag}><div><b>{one.name || one.tag}</b><br /><small>{one.tag}{one.seen_s !== null && ` · ${t("tags.seen", { seen: moment(one.seen_s) })}`}</small></div><Remove name={one.name || one.tag} act={() => void call("DELETE", `/tags/${encodeURIComponent(one.tag)}`).then(() => setAgain(again + 1), setTrouble)} /></li>)}
       </ul>
       <button onClick={() => void post<Learning>("/tags/learn").then(setLearning, setTrouble)}>{t("tags.learn")}</button>
       {learning && (learning.tag || learning.until_s) && <p class="note" role="status">{learning.tag ? t("tags.learned", { tag: learning.tag }) : t("tags.learning")}</p>}
@@ -66,7 +66,7 @@ export function Linking({ path }: PageProps): JSX.Element {
       <ul class="list">
         {(knocks ?? []).map((one) => <li key={one.ocpp_id}><div><b>{one.ocpp_id}</b><br /><small>{one.address} · {moment(one.last_s)}</small></div><span><button onClick={() => link(one.ocpp_id)}>{t("linking.link")}</button> <button onClick={() => void post("/chargers/refuse", { ocpp_id: one.ocpp_id }).then(() => setAgain(again + 1), setTrouble)}>{t("linking.refuse")}</button></span></li>)}
       </ul>
-      <p><a href="/api/v1/chargers/labels" target="_blank" rel="noreferrer">{t("linking.labels")}</a></p>
+      <p><a class="onward" href="/api/v1/chargers/labels" target="_blank" rel="noreferrer">{t("linking.labels")}</a></p>
     </Page>
   );
 }

@@ -16,6 +16,7 @@ STATIC = Path(__file__).parent / "static"
 FOR_EVER = "public, max-age=31536000, immutable"
 """For files whose name has a hash of what is in them."""
 ASK_AGAIN = "no-cache"
+PACKINGS = {"br": ".br", "gzip": ".gz"}
 TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -28,7 +29,8 @@ TYPES = {
 @dataclass(frozen=True, slots=True)
 class _File:
     body: bytes
-    packed: bytes | None
+    packed: dict[str, bytes]
+    """By the encoding's name, the smallest first."""
     kind: str
     tag: str
     cache: str
@@ -58,10 +60,11 @@ def mount(app: FastAPI, folder: Path = STATIC) -> None:
 
 
 def _read(folder: Path, path: Path) -> _File:
-    body, packed = path.read_bytes(), path.with_name(f"{path.name}.gz")
+    body = path.read_bytes()
+    beside = {encoding: path.with_name(path.name + ending) for encoding, ending in PACKINGS.items()}
     return _File(
         body=body,
-        packed=packed.read_bytes() if packed.is_file() else None,
+        packed={encoding: one.read_bytes() for encoding, one in beside.items() if one.is_file()},
         kind=TYPES[path.suffix],
         tag=f'"{hashlib.sha256(body).hexdigest()[:20]}"',
         cache=FOR_EVER if path.parent == folder / "assets" else ASK_AGAIN,
@@ -72,7 +75,18 @@ def _answer(request: Request, file: _File) -> Response:
     headers = {"etag": file.tag, "cache-control": file.cache, "vary": "accept-encoding"}
     if request.headers.get("if-none-match") == file.tag:
         return Response(status_code=304, headers=headers)
-    encodings = [one.split(";")[0].strip() for one in request.headers.get("accept-encoding", "").split(",")]
-    if file.packed is not None and "gzip" in encodings:
-        return Response(file.packed, media_type=file.kind, headers={**headers, "content-encoding": "gzip"})
+    accepted = _accepted(request.headers.get("accept-encoding", ""))
+    for encoding, packed in file.packed.items():
+        if encoding in accepted:
+            return Response(packed, media_type=file.kind, headers={**headers, "content-encoding": encoding})
     return Response(file.body, media_type=file.kind, headers=headers)
+
+
+def _accepted(header: str) -> set[str]:
+    """The encodings that a browser takes; what it gives the weight 0 it does not."""
+    found = set()
+    for one in header.split(","):
+        name, _, weight = one.partition(";")
+        if weight.replace(" ", "").rstrip("0.") != "q=":
+            found.add(name.strip().lower())
+    return found
