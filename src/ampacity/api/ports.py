@@ -16,6 +16,7 @@ from ampacity.core.observations import Observation
 from ampacity.core.site import ChargerId
 from ampacity.links.ocpp.admission import Knock as Knock
 from ampacity.links.ocpp.endpoint import StationFacts as StationFacts
+from ampacity.runtime.chronicle import Chronicle, NoEvents
 from ampacity.runtime.desk import Latest as Latest
 from ampacity.runtime.tags import Tags
 
@@ -77,6 +78,8 @@ class Services:
     """UTC seconds since 1970."""
     tags: Tags = field(default_factory=Tags)
     """Whose card or tag may charge."""
+    events: Chronicle = field(default_factory=lambda: Chronicle(NoEvents()))
+    """What happened."""
     saving: threading.Lock = field(default_factory=threading.Lock)
     """Held while site.toml is read, checked and written: two people who save at once do so one after the other."""
 

@@ -15,6 +15,7 @@ from ampacity.api.ports import Services
 from ampacity.api.problems import on_error
 from ampacity.api.routes import (
     accounts,
+    events,
     features,
     first_start,
     kiosk,
@@ -40,6 +41,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     kiosk.router,
     linking.router,
     live.router,
+    events.router,
     load_management.router,
     features.router,
     tags.router,

@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 from fastapi import APIRouter, Path, Query, Request, Response
-from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
 from ampacity.api.access import ANYONE, STAFF, Person, Scope, access
@@ -18,7 +17,8 @@ from ampacity.api.entrance import Given
 from ampacity.api.picture import ChargerShown, Live
 from ampacity.api.ports import Reach, Services
 from ampacity.api.problems import NotFound, Problem, RequestInvalid
-from ampacity.api.stream import Stream
+from ampacity.api.routes.events import sees_people
+from ampacity.api.stream import Stream, StreamAnswer
 from ampacity.core.observations import Wish
 from ampacity.core.site import ChargerId
 from ampacity.storage.history import RESOLUTIONS_S, series_names, spans
@@ -93,16 +93,12 @@ def live(request: Request, person: Annotated[Person, access(ANYONE, Scope.READ)]
     return Live.model_validate_json(_stream(request).body())
 
 
-@router.get("/live/stream", response_class=StreamingResponse)
-def stream(
-    request: Request, person: Annotated[Person, access(ANYONE, Scope.READ)], services: Reach
-) -> StreamingResponse:
-    """Server-sent events: `live` with a picture, after each decision but at most one a second."""
+@router.get("/live/stream", response_class=StreamAnswer)
+def stream(request: Request, person: Annotated[Person, access(ANYONE, Scope.READ)], services: Reach) -> StreamAnswer:
+    """Server-sent events: `live` with a picture, after each decision but at most one a second; `news` with an event."""
     found = _stream(request)
     found.enter()
-    return StreamingResponse(
-        found.events(lambda: services.identify(request) is not None), media_type="text/event-stream"
-    )
+    return StreamAnswer(found.events(lambda: services.identify(request) is not None, people=sees_people(person)))
 
 
 @router.get("/chargers")
