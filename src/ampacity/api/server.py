@@ -22,10 +22,12 @@ from ampacity.api.routes import (
     linking,
     live,
     load_management,
+    notifications,
     options,
     sign_in,
     tags,
     tokens,
+    updates,
 )
 from ampacity.api.stream import Stream
 from ampacity.core.errors import AmpacityError
@@ -46,6 +48,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     features.router,
     tags.router,
     options.router,
+    notifications.router,
+    updates.router,
 )
 """One a file of `api/routes`."""
 

@@ -10,11 +10,12 @@ from contextlib import aclosing
 from fastapi.responses import StreamingResponse
 from starlette.types import Message, Send
 
-from ampacity.api.picture import picture
-from ampacity.api.ports import Latest, Services
+from ampacity.api.picture import Facts, picture
+from ampacity.api.ports import Latest, Services, StationFacts
 from ampacity.api.problems import Problem
 from ampacity.api.routes.events import shown
 from ampacity.api.setup import status_of
+from ampacity.core.site import ChargerId
 from ampacity.runtime.happenings import OF_PEOPLE
 
 EVERY_S = 1.0
@@ -91,7 +92,15 @@ class Stream:
     def _encoded(self, latest: Latest | None) -> bytes:
         control = self._services.control
         status = status_of(control.installation, latest, self._since_s())
-        return picture(control.installation, latest, control.stations(), status).model_dump_json().encode()
+        stations = control.stations()
+
+        def facts(charger: ChargerId) -> Facts:
+            seen = None if latest is None else latest.observed.chargers.get(charger)
+            running = None if seen is None else self._services.sessions.of(charger, seen.session)
+            station = stations.get(charger, StationFacts())
+            return Facts(station, running, self._services.driver_of(charger))
+
+        return picture(control.installation, latest, facts, status).model_dump_json().encode()
 
 
 class StreamAnswer(StreamingResponse):

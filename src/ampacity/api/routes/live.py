@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import structlog
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from ampacity.api.access import ANYONE, STAFF, Person, Scope, access
+from ampacity.api.access import ANYONE, PEOPLE, STAFF, Person, Role, Scope, access
 from ampacity.api.entrance import Given
 from ampacity.api.picture import ChargerShown, Live
 from ampacity.api.ports import Reach, Services
 from ampacity.api.problems import NotFound, Problem, RequestInvalid
 from ampacity.api.routes.events import sees_people
+from ampacity.api.routes.options import DRIVERS_MAY_WISH, is_on
 from ampacity.api.stream import Stream, StreamAnswer
 from ampacity.core.observations import Wish
 from ampacity.core.site import ChargerId
+from ampacity.storage.accounts import keeping, note
+from ampacity.storage.errors import StorageError
 from ampacity.storage.history import RESOLUTIONS_S, series_names, spans
 from ampacity.storage.records import Session, sessions_between
 
@@ -28,6 +33,7 @@ router = APIRouter(tags=["live"])
 
 MOST_POINTS = 20_000
 YEAR_S = 366 * 86_400.0
+_log = structlog.get_logger("ampacity.api")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 Moment = Annotated[float, Query(ge=0, le=1e11, allow_inf_nan=False)]
@@ -40,6 +46,22 @@ class TooMuchHistory(Problem):
     code = "too-much-history"
     status = 422
     remedy = "Ask for a shorter time, or a longer span_s."
+
+
+class DriversMayNotWish(Problem):
+    """The owner has not switched it on."""
+
+    code = "drivers-may-not-wish"
+    status = 403
+    remedy = "Ask the owner of this site to allow it in the settings."
+
+
+class NotYourSession(Problem):
+    """Another's car, or one that began without a tag of the driver's."""
+
+    code = "not-your-session"
+    status = 403
+    remedy = "Begin the session with your own card or tag; the owner ties it to your account."
 
 
 class Spread(BaseModel):
@@ -127,13 +149,18 @@ def charger(
 def wish(
     id: ChargerName,  # noqa: A002
     given: WishGiven,
-    person: Annotated[Person, access(STAFF, Scope.WISH, kiosk=True)],
+    person: Annotated[Person, access(PEOPLE, Scope.WISH, kiosk=True)],
     services: Reach,
 ) -> Wished:
-    """Pause, resume, priority: enters control like everything else, with an end."""
+    """Pause, resume, priority: enters control like everything else, with an end. Drivers: for their own session, where
+    the owner allows it."""
     control = services.control
     if id not in control.installation.site.index_of_charger:
         raise NotFound(f"There is no charger {id!r}.")
+    if person.role is Role.DRIVER:
+        _let_driver(services, person, ChargerId(id))
+    if given.paused is None and given.first is None:
+        raise RequestInvalid("Nothing is wished.", place="paused")
     until_s = None if given.until_s is None else control.now_s() + max(0.0, given.until_s - services.wall_s())
     control.put(
         Wish(
@@ -145,7 +172,26 @@ def wish(
             by=person.name,
         )
     )
+    wished = {"paused": given.paused, "first": given.first, "until_s": given.until_s}
+    said = json.dumps({what: value for what, value in wished.items() if value is not None})
+    try:
+        with keeping(services.engine()) as connection:
+            note(connection, services.wall_s(), person.name, f"chargers.{id}.wish", None, said)
+    except StorageError as error:
+        # Control has it already, and the log says who.
+        _log.warning("wish-not-recorded", charger=id, by=person.name, wished=said, what=error.what)
     return Wished(charger=id)
+
+
+def _let_driver(services: Services, person: Person, charger: ChargerId) -> None:
+    """
+    Raises:
+        DriversMayNotWish, NotYourSession
+    """
+    if not is_on(services.engine(), DRIVERS_MAY_WISH):
+        raise DriversMayNotWish("Drivers may not pause or put first here.")
+    if person.account is None or services.driver_of(charger) != person.account:
+        raise NotYourSession("This is not a session of yours.")
 
 
 @router.get("/history")
