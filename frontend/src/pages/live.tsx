@@ -83,6 +83,7 @@ export function ChargerCard({ one, steers, large }: { one: Charger; steers: bool
       <p class="amps"><strong>{plugged ? number(one.setpoint_a) : "–"}</strong> A {draws && plugged && <small>{t("live.draws", { draws })}</small>}</p>
       <p class="because">{because(one)}{one.place && ` ${t(one.place.wait_s === null ? "live.place" : "live.place-time", { place: one.place.number, time: minutes(one.place.wait_s ?? 0) })}`}</p>
       {one.flag && <p class="trouble">{t(`flags.${one.flag}`)}</p>}
+      {one.firmware_old && <p class="trouble">{t("live.firmware-old", { firmware: one.firmware })}</p>}
       {one.wish.first && <p class="note">{t("live.is-first")}</p>}
       <Trouble problem={problem} />
       {steers && (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 from pydantic import BaseModel
 
@@ -14,6 +15,8 @@ from ampacity.core.decision import Cause, CircuitView, Setpoint
 from ampacity.core.observations import ChargerSeen
 from ampacity.core.phases import PhaseAmps
 from ampacity.core.site import Charger, ChargerId
+from ampacity.devices.catalogue import charger_families
+from ampacity.devices.charger_family import ChargerFamily
 from ampacity.runtime.sessions import Running
 
 _UNSEEN = ChargerSeen()
@@ -113,6 +116,8 @@ class ChargerShown(BaseModel):
     vendor: str | None
     model: str | None
     firmware: str | None
+    firmware_old: bool
+    """Older than the oldest that can be steered."""
 
 
 class Live(BaseModel):
@@ -229,6 +234,7 @@ def _charger(
         vendor=facts.station.vendor or None,
         model=facts.station.model or None,
         firmware=facts.station.firmware or None,
+        firmware_old=_is_old(facts.station),
     )
 
 
@@ -239,6 +245,17 @@ def _session(session: str, seen: ChargerSeen, facts: Facts, offset_s: float) -> 
     if seen.energy_wh is not None and begin_wh is not None and seen.energy_wh >= begin_wh:
         energy_wh = seen.energy_wh - begin_wh
     return SessionShown(id=session, begun_s=begun_s, energy_wh=energy_wh, account=facts.account)
+
+
+def _is_old(facts: StationFacts) -> bool:
+    family = _families().get(facts.family)
+    return family is not None and family.is_too_old(facts.firmware) is True
+
+
+@cache
+def _families() -> Mapping[str, ChargerFamily]:
+    """The catalogue, read once: a picture is made every second."""
+    return charger_families()
 
 
 def _cause(installation: Installation, cause: Cause, latest: Latest, views: Mapping[str, CircuitView]) -> CauseShown:

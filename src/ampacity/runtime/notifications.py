@@ -30,6 +30,8 @@ PAUSES_S = (5.0, 30.0, 120.0, 600.0, 1800.0)
 """Before each further try; the last one again and again."""
 GIVEN_UP_S = 24 * 3600.0
 MOST_QUEUED = 100
+"""Messages on a way that does not work; then the oldest are given up."""
+MOST_TAKEN = 2000
 CLOSE_S = 2.0
 
 _log = structlog.get_logger("ampacity.notifications")
@@ -106,7 +108,8 @@ class _Thing:
 class Grouping:
     """Decides which events become messages. No clock of its own: all times are one monotonic clock's."""
 
-    def __init__(self) -> None:
+    def __init__(self, gather_s: float = GATHER_S) -> None:
+        self._gather_s = gather_s
         self._things: dict[tuple[Kind, str], _Thing] = {}
         self._over: list[Event] = []
         self._gathering_s: float | None = None
@@ -132,13 +135,13 @@ class Grouping:
         """Until something may be due; None: nothing waits."""
         times = [thing.sent_s + QUIET_S for thing in self._things.values() if thing.unsent and thing.sent_s is not None]
         if self._gathering_s is not None:
-            times.append(self._gathering_s + GATHER_S)
+            times.append(self._gathering_s + self._gather_s)
         return max(0.0, min(times) - now_s) if times else None
 
     def due(self, now_s: float) -> list[Event]:
         """What is to be told now; it counts as told."""
         if self._gathering_s is not None:
-            if now_s < self._gathering_s + GATHER_S:
+            if now_s < self._gathering_s + self._gather_s:
                 return []
             self._gathering_s = None
         told, self._over = self._over, []
@@ -369,6 +372,7 @@ class Notifications:
         now_s: Callable[[], float] = time.monotonic,
         tell: Callable[[Collection[Event]], None] = lambda _: None,
         deliver: Deliver = deliver,
+        gather_s: float = GATHER_S,
         pauses_s: Sequence[float] = PAUSES_S,
     ) -> None:
         """`settings` may block and raise AmpacityError: then those that were read last hold. `tell`: where it says
@@ -381,8 +385,8 @@ class Notifications:
         self._tell = tell
         self._deliver = deliver
         self._known = Settings()
-        self._grouping = Grouping()
-        self._inbox: deque[Event] = deque()
+        self._grouping = Grouping(gather_s)
+        self._inbox: deque[Event] = deque(maxlen=MOST_TAKEN)
         self._changed = threading.Condition()
         self._closing = False
         self._trying = threading.Lock()

@@ -119,12 +119,12 @@ class JournalWriter:
                 self._wake.clear()
                 if not self._closing:
                     self._round()
-            self._round()
+            self._round(last=True)
         except Exception:
             # Nothing below it may raise; if it does, that must be in the log, and control goes on.
             _log.critical("journal-ended", remedy="Control goes on without a record. Report this.", exc_info=True)
 
-    def _round(self) -> None:
+    def _round(self, *, last: bool = False) -> None:
         while (taken := self._inbox.take()) is not None:
             self._roller.add(taken.entry.wall_s, figures(taken.entry.decision, taken.after))
             block = self._blocks.add(taken)
@@ -136,7 +136,7 @@ class JournalWriter:
         if self._waiting and (self._closing or time.monotonic() >= self._retry_s):
             self._write()
         if self._broken:
-            self._bear()
+            self._bear(last=last)
         elif time.monotonic() >= self._forget_s:
             self._forget()
 
@@ -175,13 +175,13 @@ class JournalWriter:
         self._pause_s = min(LONGEST_PAUSE_S, max(self._flush_s, 2 * self._pause_s))
         self._retry_s = time.monotonic() + self._pause_s
 
-    def _bear(self) -> None:
+    def _bear(self, *, last: bool) -> None:
         """Keeps what waits small while the database can't be written."""
         for block in self._waiting:
             block.settle()
         while len(self._waiting) > 1 and sum(block.size for block in self._waiting) > self._most_waiting_bytes:
             self._give_up(self._broken)
-        if self._closing and self._waiting:
+        if last and self._waiting:
             _log.error("journal-lost", passes=sum(block.count for block in self._waiting), what=self._broken)
 
     def _give_up(self, why: str) -> None:

@@ -48,7 +48,9 @@ def mount(app: FastAPI, folder: Path = STATIC) -> None:
         found = found or files.get("index.html")
         if found is None:
             return PlainTextResponse(
-                "The app's page is not built. In a checkout run: make frontend. The API works.\n", 503
+                "The app's page is not built. In a checkout run: make frontend. The API works.\n",
+                503,
+                headers={"cache-control": ASK_AGAIN},
             )
         return _answer(request, found)
 
