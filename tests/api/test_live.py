@@ -8,11 +8,12 @@ import json
 import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import Engine
+from starlette.types import Message
 from tests.api.conftest import As, FakeControl
 
 from ampacity.api.access import Role
 from ampacity.api.ports import Services
-from ampacity.api.stream import MOST_STREAMS, Stream, TooManyStreams
+from ampacity.api.stream import MOST_STREAMS, Stream, StreamAnswer, TooManyStreams
 from ampacity.core.observations import (
     ChargerLink,
     ChargerReport,
@@ -128,8 +129,8 @@ async def test_the_stream_sends_each_picture_once_and_ends_with_the_sign_in(
 
 def test_there_is_an_end_to_how_many_pages_may_watch(services: Services) -> None:
     stream = Stream(services, lambda: None)
-    for _ in range(MOST_STREAMS):
-        stream.enter()
+    stream.enter()
+    stream.open = MOST_STREAMS
     with pytest.raises(TooManyStreams):
         stream.enter()
 
@@ -140,6 +141,28 @@ def test_the_picture_is_there_without_the_record(services: Services, control: Fa
 
     control.step()
     assert json.loads(Stream(services, broken).body())["status"]["since_s"] is None
+
+
+async def test_a_page_that_leaves_before_it_asks_takes_nobodys_place(services: Services) -> None:
+    stream = Stream(services, lambda: None)
+    stream.enter()
+    await stream.events(lambda: True).aclose()  # type: ignore[attr-defined]
+    assert stream.open == 0
+
+
+async def test_a_page_that_takes_nothing_is_hung_up_on(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ampacity.api.stream.TAKEN_S", 0.05)
+    stream = Stream(services, lambda: None)
+    answer = StreamAnswer(stream.events(lambda: True))
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            await asyncio.Event().wait()
+
+    async with asyncio.timeout(20):
+        with pytest.raises(TimeoutError):
+            await answer.stream_response(send)
+    assert stream.open == 0
 
 
 def test_all_who_watch_get_the_same_bytes(services: Services, control: FakeControl) -> None:

@@ -42,6 +42,7 @@ DRIVERS_CHANGE = {
     ("DELETE", "/sign-ins/{id}"),
     ("PATCH", "/account"),
     ("PUT", "/account/password"),
+    ("POST", "/chargers/{id}/wish"),
 }
 """All that a driver may change."""
 

@@ -14,8 +14,12 @@ import ampacity.api
 from ampacity.api.entrance import REFUSALS
 from ampacity.api.problems import Problem
 from ampacity.core.decision import Blindness, Flag, Rule
+from ampacity.core.errors import AmpacityError
 from ampacity.core.features import Feature
 from ampacity.core.observations import ChargerState
+from ampacity.links.mail import MailFailed
+from ampacity.links.webhook import WebhookFailed
+from ampacity.runtime.happenings import CODES, OF_PEOPLE
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "src" / "ampacity" / "web" / "texts"
@@ -25,7 +29,7 @@ ENGLISH = {f"{group}.{key}": text for group, texts in TEXTS["en"].items() for ke
 SOURCE = "\n".join(path.read_text() for path in (ROOT / "frontend" / "src").rglob("*.ts*"))
 IN_THEIR_OWN_WORDS = {"site-refused"}
 """Told by the server, which names the place in site.toml; in English."""
-BY_THE_SERVER = {"labels"}
+BY_THE_SERVER = {"labels", "events", "mail"}
 """Groups of which the server itself writes."""
 
 
@@ -36,12 +40,12 @@ def params(text: str) -> set[str]:
 def codes() -> set[str]:
     for module in pkgutil.walk_packages(ampacity.api.__path__, "ampacity.api."):
         importlib.import_module(module.name)
-    found, left = {kind.code for kind in REFUSALS}, [Problem]
-    while left:
-        kind = left.pop()
-        found.add(kind.code)
-        left += kind.__subclasses__()
-    return found
+    return {kind.code for kind in (*REFUSALS, *subclasses(Problem))}
+
+
+def subclasses(kind: type[AmpacityError]) -> list[type[AmpacityError]]:
+    """And itself."""
+    return [kind, *(one for below in kind.__subclasses__() for one in subclasses(below))]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -61,10 +65,28 @@ def test_every_language_has_every_text_with_the_same_gaps_to_fill(language: str)
         ("blind", {why.value for why in Blindness}),
         ("features", {feature.value for feature in Feature}),
         ("errors", codes() - IN_THEIR_OWN_WORDS),
+        ("errors", {kind.code for kind in (*subclasses(MailFailed), *subclasses(WebhookFailed))}),
+        ("events", set(CODES)),
     ],
 )
 def test_everything_that_can_be_said_has_its_text(group: str, names: set[str]) -> None:
     assert names - TEXTS["en"][group].keys() == set()
+
+
+def test_an_events_text_asks_for_nothing_that_the_event_does_not_have() -> None:
+    known = {"circuit": {"circuit"}, "charger": {"charger"}}
+    more = {
+        "budget-half": {"used_pct"},
+        "limit-exceeded": {"line", "measured_a", "limit_a"},
+        "session-ended": {"energy_kwh"},
+        "controller-started": {"version"},
+        "notification-failed": {"way"},
+        "update-available": {"version"},
+    }
+    for code in CODES:
+        thing = "circuit" if code.startswith(("meter", "budget", "limit")) else "charger"
+        allowed = known[thing] | more.get(code, set()) | ({"by"} if code in OF_PEOPLE else set())
+        assert params(TEXTS["en"]["events"][code]) <= allowed, code
 
 
 def test_every_text_that_the_page_asks_for_is_there_and_none_is_left_over() -> None:

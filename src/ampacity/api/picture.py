@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 
 from pydantic import BaseModel
@@ -16,6 +17,7 @@ from ampacity.core.phases import PhaseAmps
 from ampacity.core.site import Charger, ChargerId
 from ampacity.devices.catalogue import charger_families
 from ampacity.devices.charger_family import ChargerFamily
+from ampacity.runtime.sessions import Running
 
 _UNSEEN = ChargerSeen()
 
@@ -73,6 +75,10 @@ class SessionShown(BaseModel):
 
     id: str
     begun_s: float | None
+    energy_wh: int | None
+    """What it got so far; None: its begin was not seen, or the charger does not tell."""
+    account: int | None
+    """Whose tag began it; None: nobody's that has an account."""
 
 
 class WishShown(BaseModel):
@@ -126,8 +132,19 @@ class Live(BaseModel):
     chargers: list[ChargerShown]
 
 
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a charger beside what control goes by."""
+
+    station: StationFacts = field(default_factory=StationFacts)
+    running: Running | None = None
+    """The session that goes on there."""
+    account: int | None = None
+    """Whose it is."""
+
+
 def picture(
-    installation: Installation, latest: Latest | None, stations: Mapping[ChargerId, StationFacts], status: Status
+    installation: Installation, latest: Latest | None, facts: Callable[[ChargerId], Facts], status: Status
 ) -> Live:
     """Of the newest decision. One made before the site was changed last is shown as it was."""
     site = installation.site if latest is None else latest.site
@@ -151,9 +168,7 @@ def picture(
     for circuit in site.circuits:
         live.circuits.append(_circuit(installation, latest, views[circuit.id]))
     for charger, setpoint in zip(site.chargers, latest.decision.setpoints, strict=True):
-        live.chargers.append(
-            _charger(installation, latest, charger, setpoint, views, stations.get(charger.id, StationFacts()))
-        )
+        live.chargers.append(_charger(installation, latest, charger, setpoint, views, facts(charger.id)))
     return live
 
 
@@ -182,7 +197,7 @@ def _charger(
     charger: Charger,
     setpoint: Setpoint,
     views: Mapping[str, CircuitView],
-    facts: StationFacts,
+    facts: Facts,
 ) -> ChargerShown:
     seen = latest.observed.chargers.get(charger.id, _UNSEEN)
     now_s = latest.decision.at_s
@@ -193,7 +208,6 @@ def _charger(
         for holds, until_s in ((paused, seen.paused_until_s), (first, seen.first_until_s))
         if holds and until_s is not None
     ]
-    begun_s = None if seen.session_at_s is None else round(seen.session_at_s + offset_s, 1)
     return ChargerShown(
         id=charger.id,
         name=installation.name_of(charger.id),
@@ -201,7 +215,7 @@ def _charger(
         primary=charger.id == primary_of(installation),
         online=seen.online,
         state=None if seen.state is None else seen.state.value,
-        session=None if seen.session is None else SessionShown(id=seen.session, begun_s=begun_s),
+        session=None if seen.session is None else _session(seen.session, seen, facts, offset_s),
         lines=None if charger.wiring is None else [line.name for line in charger.wiring],
         setpoint_a=setpoint.limit_a,
         min_a=charger.min_a,
@@ -217,11 +231,20 @@ def _charger(
         else PlaceShown(number=setpoint.place.number, wait_s=setpoint.place.wait_s),
         flag=None if setpoint.flag is None else setpoint.flag.value,
         wish=WishShown(paused=paused, first=first, until_s=round(min(ends) + offset_s, 1) if ends else None),
-        vendor=facts.vendor or None,
-        model=facts.model or None,
-        firmware=facts.firmware or None,
-        firmware_old=_is_old(facts),
+        vendor=facts.station.vendor or None,
+        model=facts.station.model or None,
+        firmware=facts.station.firmware or None,
+        firmware_old=_is_old(facts.station),
     )
+
+
+def _session(session: str, seen: ChargerSeen, facts: Facts, offset_s: float) -> SessionShown:
+    begun_s = None if seen.session_at_s is None else round(seen.session_at_s + offset_s, 1)
+    begin_wh = None if facts.running is None else facts.running.begin_wh
+    energy_wh = None
+    if seen.energy_wh is not None and begin_wh is not None and seen.energy_wh >= begin_wh:
+        energy_wh = seen.energy_wh - begin_wh
+    return SessionShown(id=session, begun_s=begun_s, energy_wh=energy_wh, account=facts.account)
 
 
 def _is_old(facts: StationFacts) -> bool:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Protocol
+from zoneinfo import ZoneInfo
 
 from fastapi import Depends, Request
 from sqlalchemy import Engine
@@ -16,8 +17,12 @@ from ampacity.core.observations import Observation
 from ampacity.core.site import ChargerId
 from ampacity.links.ocpp.admission import Knock as Knock
 from ampacity.links.ocpp.endpoint import StationFacts as StationFacts
+from ampacity.runtime.chronicle import Chronicle, NoEvents
 from ampacity.runtime.desk import Latest as Latest
+from ampacity.runtime.notifications import Notifications, Sender, Settings
+from ampacity.runtime.sessions import Sessions
 from ampacity.runtime.tags import Tags
+from ampacity.web.texts import text
 
 
 class Control(Protocol):
@@ -65,6 +70,10 @@ class Control(Protocol):
         ...
 
 
+def _nobody() -> Sender:
+    return Sender(site="", zone=ZoneInfo("UTC"))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """All that routes reach for."""
@@ -77,8 +86,24 @@ class Services:
     """UTC seconds since 1970."""
     tags: Tags = field(default_factory=Tags)
     """Whose card or tag may charge."""
+    events: Chronicle = field(default_factory=lambda: Chronicle(NoEvents()))
+    """What happened."""
+    notifications: Notifications = field(default_factory=lambda: Notifications(Settings, _nobody, text))
+    """Tells people who are not looking."""
+    sessions: Sessions = field(default_factory=Sessions)
+    """Those that go on."""
     saving: threading.Lock = field(default_factory=threading.Lock)
     """Held while site.toml is read, checked and written: two people who save at once do so one after the other."""
+
+    def driver_of(self, charger: ChargerId) -> int | None:
+        """The account whose tag the session belongs to that goes on there; None: nobody's, or none goes on."""
+        latest = self.control.latest
+        seen = None if latest is None else latest.observed.chargers.get(charger)
+        running = None if seen is None else self.sessions.of(charger, seen.session)
+        if running is None or running.tag is None:
+            return None
+        known = self.tags.get(running.tag)
+        return None if known is None else known.account
 
 
 def _services(request: Request) -> Services:

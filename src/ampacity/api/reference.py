@@ -24,7 +24,7 @@ Made from the routes: `make docs`. Everything that the app can do is here, under
 - **Settings** come with a `version`. Send it back with a change: where somebody else has saved meanwhile, nothing is
   changed, and the answer is 409 `changed-meanwhile`.
 - **Live**: `GET /live/stream` sends server-sent events; each `live` carries the picture that `GET /live` has, after
-  each decision but at most once a second.
+  each decision but at most once a second, each `news` an event of `GET /events`.
 - Times are UTC seconds since 1970, currents amperes, lists by the site's lines.
 
 | | | for | scope of a token | |

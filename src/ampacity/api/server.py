@@ -15,17 +15,20 @@ from ampacity.api.ports import Services
 from ampacity.api.problems import on_error
 from ampacity.api.routes import (
     accounts,
+    events,
     features,
     first_start,
     kiosk,
     linking,
     live,
     load_management,
+    notifications,
     options,
     sessions,
     sign_in,
     tags,
     tokens,
+    updates,
 )
 from ampacity.api.stream import Stream
 from ampacity.core.errors import AmpacityError
@@ -42,10 +45,13 @@ ROUTERS: tuple[APIRouter, ...] = (
     linking.router,
     live.router,
     sessions.router,
+    events.router,
     load_management.router,
     features.router,
     tags.router,
     options.router,
+    notifications.router,
+    updates.router,
 )
 """One a file of `api/routes`."""
 

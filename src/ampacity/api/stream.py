@@ -5,16 +5,25 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 
-from ampacity.api.picture import picture
-from ampacity.api.ports import Latest, Services
+from fastapi.responses import StreamingResponse
+from starlette.types import Message, Send
+
+from ampacity.api.picture import Facts, picture
+from ampacity.api.ports import Latest, Services, StationFacts
 from ampacity.api.problems import Problem
+from ampacity.api.routes.events import shown
 from ampacity.api.setup import status_of
+from ampacity.core.site import ChargerId
+from ampacity.runtime.happenings import OF_PEOPLE
 from ampacity.storage.errors import StorageError
 
 EVERY_S = 1.0
 SIGN_OF_LIFE_S = 15.0
 MOST_STREAMS = 200
+TAKEN_S = 60.0
+"""A page that has not taken what was sent for so long is hung up on: it asks again once it is back."""
 
 
 class TooManyStreams(Problem):
@@ -53,11 +62,13 @@ class Stream:
         """
         if self.open >= MOST_STREAMS:
             raise TooManyStreams(f"{MOST_STREAMS} pages are open already.", most=MOST_STREAMS)
-        self.open += 1
 
-    async def events(self, still_in: Callable[[], bool]) -> AsyncIterator[bytes]:
-        """Server-sent events, until `still_in` (which may block) says no. Call `enter` first."""
-        sent, quiet_s = b"", 0.0
+    async def events(self, still_in: Callable[[], bool], *, people: bool = True) -> AsyncIterator[bytes]:
+        """Server-sent events, until `still_in` (which may block) says no. Call `enter` first. `people`: with events
+        that name somebody."""
+        chronicle = self._services.events
+        sent, quiet_s, told = b"", 0.0, chronicle.number
+        self.open += 1  # not before it is asked: who leaves meanwhile never asks
         try:
             yield b"retry: 2000\n\n"
             while True:
@@ -65,6 +76,10 @@ class Stream:
                 if body is not sent:
                     sent = body
                     yield b"event: live\ndata: " + body + b"\n\n"
+                for news in chronicle.since(told):
+                    told = news.number
+                    if people or news.event.code not in OF_PEOPLE:
+                        yield b"event: news\ndata: " + shown(news.event).model_dump_json().encode() + b"\n\n"
                 quiet_s += EVERY_S
                 if quiet_s >= SIGN_OF_LIFE_S:
                     quiet_s = 0.0
@@ -82,4 +97,26 @@ class Stream:
         except StorageError:
             since_s = None  # what goes on now is shown without the record as well
         status = status_of(control.installation, latest, since_s)
-        return picture(control.installation, latest, control.stations(), status).model_dump_json().encode()
+        stations = control.stations()
+
+        def facts(charger: ChargerId) -> Facts:
+            seen = None if latest is None else latest.observed.chargers.get(charger)
+            running = None if seen is None else self._services.sessions.of(charger, seen.session)
+            station = stations.get(charger, StationFacts())
+            return Facts(station, running, self._services.driver_of(charger))
+
+        return picture(control.installation, latest, facts, status).model_dump_json().encode()
+
+
+class StreamAnswer(StreamingResponse):
+    """Server-sent events, to who takes them: what is not taken is not kept for later."""
+
+    media_type = "text/event-stream"
+
+    async def stream_response(self, send: Send) -> None:
+        async def in_time(message: Message) -> None:
+            async with asyncio.timeout(TAKEN_S):
+                await send(message)
+
+        async with aclosing(self.body_iterator):  # type: ignore[type-var]
+            await super().stream_response(in_time)

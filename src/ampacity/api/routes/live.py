@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
+import structlog
 from fastapi import APIRouter, Path, Query, Request
-from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
-from ampacity.api.access import ANYONE, STAFF, Person, Scope, access
+from ampacity.api.access import ANYONE, PEOPLE, Person, Role, Scope, access
 from ampacity.api.entrance import Given, Moment
 from ampacity.api.picture import ChargerShown, Live
-from ampacity.api.ports import Reach
+from ampacity.api.ports import Reach, Services
 from ampacity.api.problems import NotFound, Problem, RequestInvalid
-from ampacity.api.stream import Stream
+from ampacity.api.routes.events import sees_people
+from ampacity.api.routes.options import DRIVERS_MAY_WISH, is_on
+from ampacity.api.stream import Stream, StreamAnswer
 from ampacity.core.observations import Wish
 from ampacity.core.site import ChargerId
+from ampacity.storage.accounts import keeping, note
+from ampacity.storage.errors import StorageError
 from ampacity.storage.history import RESOLUTIONS_S, series_names, spans
 
 router = APIRouter(tags=["live"])
 
 MOST_POINTS = 20_000
 YEAR_S = 366 * 86_400.0
+_log = structlog.get_logger("ampacity.api")
 
 ChargerName = Annotated[str, Path(max_length=60)]
 
@@ -32,6 +38,22 @@ class TooMuchHistory(Problem):
     code = "too-much-history"
     status = 422
     remedy = "Ask for a shorter time, or a longer span_s."
+
+
+class DriversMayNotWish(Problem):
+    """The owner has not switched it on."""
+
+    code = "drivers-may-not-wish"
+    status = 403
+    remedy = "Ask the owner of this site to allow it in the settings."
+
+
+class NotYourSession(Problem):
+    """Another's car, or one that began without a tag of the driver's."""
+
+    code = "not-your-session"
+    status = 403
+    remedy = "Begin the session with your own card or tag; the owner ties it to your account."
 
 
 class Spread(BaseModel):
@@ -72,16 +94,12 @@ def live(request: Request, person: Annotated[Person, access(ANYONE, Scope.READ)]
     return Live.model_validate_json(_stream(request).body())
 
 
-@router.get("/live/stream", response_class=StreamingResponse)
-def stream(
-    request: Request, person: Annotated[Person, access(ANYONE, Scope.READ)], services: Reach
-) -> StreamingResponse:
-    """Server-sent events: `live` with a picture, after each decision but at most one a second."""
+@router.get("/live/stream", response_class=StreamAnswer)
+def stream(request: Request, person: Annotated[Person, access(ANYONE, Scope.READ)], services: Reach) -> StreamAnswer:
+    """Server-sent events: `live` with a picture, after each decision but at most one a second; `news` with an event."""
     found = _stream(request)
     found.enter()
-    return StreamingResponse(
-        found.events(lambda: services.identify(request) is not None), media_type="text/event-stream"
-    )
+    return StreamAnswer(found.events(lambda: services.identify(request) is not None, people=sees_people(person)))
 
 
 @router.get("/chargers")
@@ -110,13 +128,18 @@ def charger(
 def wish(
     id: ChargerName,  # noqa: A002
     given: WishGiven,
-    person: Annotated[Person, access(STAFF, Scope.WISH, kiosk=True)],
+    person: Annotated[Person, access(PEOPLE, Scope.WISH, kiosk=True)],
     services: Reach,
 ) -> Wished:
-    """Pause, resume, priority: enters control like everything else, with an end."""
+    """Pause, resume, priority: enters control like everything else, with an end. Drivers: for their own session, where
+    the owner allows it."""
     control = services.control
     if id not in control.installation.site.index_of_charger:
         raise NotFound(f"There is no charger {id!r}.")
+    if person.role is Role.DRIVER:
+        _let_driver(services, person, ChargerId(id))
+    if given.paused is None and given.first is None:
+        raise RequestInvalid("Nothing is wished.", place="paused")
     until_s = None if given.until_s is None else control.now_s() + max(0.0, given.until_s - services.wall_s())
     control.put(
         Wish(
@@ -128,7 +151,26 @@ def wish(
             by=person.name,
         )
     )
+    wished = {"paused": given.paused, "first": given.first, "until_s": given.until_s}
+    said = json.dumps({what: value for what, value in wished.items() if value is not None})
+    try:
+        with keeping(services.engine()) as connection:
+            note(connection, services.wall_s(), person.name, f"chargers.{id}.wish", None, said)
+    except StorageError as error:
+        # Control has it already, and the log says who.
+        _log.warning("wish-not-recorded", charger=id, by=person.name, wished=said, what=error.what)
     return Wished(charger=id)
+
+
+def _let_driver(services: Services, person: Person, charger: ChargerId) -> None:
+    """
+    Raises:
+        DriversMayNotWish, NotYourSession
+    """
+    if not is_on(services.engine(), DRIVERS_MAY_WISH):
+        raise DriversMayNotWish("Drivers may not pause or put first here.")
+    if person.account is None or services.driver_of(charger) != person.account:
+        raise NotYourSession("This is not a session of yours.")
 
 
 @router.get("/history")
