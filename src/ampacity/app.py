@@ -21,7 +21,7 @@ from ampacity import __version__
 from ampacity.api.identity import Identity
 from ampacity.api.machine import app_url
 from ampacity.api.ports import Services
-from ampacity.api.routes.options import ON, TAGS_REQUIRED
+from ampacity.api.routes.options import TAGS_REQUIRED
 from ampacity.api.server import create
 from ampacity.api.serving import AppServer, Tls, given_tls, own_tls
 from ampacity.config.installation import ChargerConnection, Installation, MeterConnection
@@ -35,24 +35,30 @@ from ampacity.core.phases import Supply
 from ampacity.core.site import Charger, ChargerId, MeterId, Site
 from ampacity.devices.catalogue import charger_families, meter_families
 from ampacity.devices.charger_family import ChargerFamily
+from ampacity.kept import ON, KeptCheck, KeptEvents, KeptTags, notification_settings, resume_sessions
 from ampacity.links.modbus import Bus, ModbusMeter, SerialPort
 from ampacity.links.ocpp.admission import Knock
 from ampacity.links.ocpp.endpoint import Endpoint, StationFacts
 from ampacity.links.ocpp.server import OcppServer, tls_context
 from ampacity.runtime.allowances import Allowances, Plan
+from ampacity.runtime.chronicle import Chronicle, NoEvents
 from ampacity.runtime.desk import Desk, Latest
+from ampacity.runtime.happenings import Happenings
 from ampacity.runtime.loop import Loop, Watcher
 from ampacity.runtime.notices import Notices
+from ampacity.runtime.notifications import Notifications, Sender, Settings
 from ampacity.runtime.ports import Clock, Journal, Put
+from ampacity.runtime.sessions import Sessions
 from ampacity.runtime.supervise import supervised
-from ampacity.runtime.tags import KnownTag, Tags
+from ampacity.runtime.tags import Tags
+from ampacity.runtime.updates import Updates
 from ampacity.runtime.watchdog import Watchdog
 from ampacity.storage.errors import StorageError
 from ampacity.storage.history import Retention
 from ampacity.storage.journal import JournalWriter
 from ampacity.storage.records import finish_session, setting
 from ampacity.storage.store import Store
-from ampacity.storage.tags import TagRows
+from ampacity.web.texts import text
 
 SHORTEST_ANSWER_S = 1.0
 TAGS_EVERY_S = 10.0
@@ -105,24 +111,6 @@ class AppLink:
             await asyncio.wait([starting])  # a start under way can't be stopped
             if starting.exception() is None:
                 await asyncio.to_thread(starting.result().close)
-
-
-class KeptTags:
-    """Tags in the record, as the register needs them. See `ampacity.runtime.tags.TagStore`."""
-
-    def __init__(self, engine: Callable[[], Engine]) -> None:
-        self._rows = TagRows(engine)
-        self.remove = self._rows.remove
-        self.seen = self._rows.seen
-
-    def all(self) -> Sequence[KnownTag]:
-        return [
-            KnownTag(tag=tag, name=name, account=account, seen_s=seen_s, blocked=blocked)
-            for tag, name, account, seen_s, blocked in self._rows.rows()
-        ]
-
-    def put(self, tag: KnownTag, *, who: str, now_s: float) -> None:
-        self._rows.write(tag.tag, tag.name, tag.account, tag.seen_s, who=who, now_s=now_s)
 
 
 class Steered:
@@ -213,11 +201,24 @@ class App:
         self._watchdog = Watchdog(os.environ)
         self.desk = Desk(self._put)
         self._allowances = Allowances(_plan(installation), self._put, _wall)
-        own: list[Watcher] = [self._watchdog, Notices(), self._allowances, self.desk]
+        self.sessions = Sessions()
+        self.events = Chronicle(NoEvents() if self._store is None else KeptEvents(self._store.engine))
+        self._happenings = Happenings(lambda: self.installation, self.events.put, time.time, self._lost)
+        own: list[Watcher] = [
+            self._watchdog,
+            Notices(),
+            self._allowances,
+            self.sessions,
+            self.desk,
+            self._happenings,
+        ]
         self.loop = Loop(site, self.clock, self.server, self._journal, [*own, *watchers])
         self._buses: dict[object, Bus] = {}
         self.meters = {connection.meter: self._meter(site, connection) for connection in installation.meters}
         self._reading: dict[MeterId, asyncio.Task[None]] = {}
+        self._url: str | None = None
+        """Of the app, once it can be reached."""
+        self.notifications, self._updates = self._tellers(self._store)
         self._links: list[AppLink] = []
         if serve and self._store is not None and installation.app.enabled:
             self._links.append(AppLink(partial(self._start_app, self._store)))
@@ -236,6 +237,12 @@ class App:
             with contextlib.suppress(NotImplementedError, RuntimeError):
                 running.add_signal_handler(name, ended.set)
         self.desk.open()
+        beside: list[Chronicle | Notifications | Updates] = [self.events]
+        if self._store is not None:
+            beside += [self.notifications, self._updates]
+        for one in beside:
+            one.start()
+        self._happenings.begin(__version__)
         self._allowances.begin(self.loop.site, self.clock.now_s())
         serving = asyncio.create_task(self.server.run(self.loop.put), name="chargers")
         tasks = [asyncio.create_task(self.loop.run(), name="loop")]
@@ -261,6 +268,8 @@ class App:
                 await bus.close()
             if isinstance(self._journal, JournalWriter):
                 await asyncio.to_thread(self._journal.close)
+            for one in reversed(beside):
+                await asyncio.to_thread(one.close)
             if self._store is not None:
                 self._store.close()
             _log.info("ended", site=self.installation.site.name)
@@ -319,6 +328,7 @@ class App:
                 if not loaded:
                     required = await asyncio.to_thread(lambda: setting(store.engine(), TAGS_REQUIRED) == ON)
                     await asyncio.to_thread(self.tags.load)
+                    await asyncio.to_thread(lambda: resume_sessions(store.engine(), self.sessions))
                     self.tags.require(required)
                     loaded = True
                 else:
@@ -341,11 +351,15 @@ class App:
             identify=Identity(store.engine, time.time),
             wall_s=time.time,
             tags=self.tags,
+            events=self.events,
+            notifications=self.notifications,
+            sessions=self.sessions,
             saving=self.saving,
         )
         server = AppServer(create(services), settings.listen, settings.port, tls=tls)
         server.start()
         url = app_url(tls=tls is not None, listen=settings.listen, port=server.port, names=settings.host_names)
+        self._url = url
         _log.info("app-listening", url=url)
         if self._served is not None:
             fingerprint = None if tls is None else tls.fingerprint
@@ -355,6 +369,27 @@ class App:
     async def _tell_ready(self) -> None:
         await self.server.listening.wait()
         self._watchdog.is_ready = True
+
+    def _tellers(self, store: Store | None) -> tuple[Notifications, Updates]:
+        """Tell people who are not looking, and of a newer version."""
+
+        def settings() -> Settings:
+            return Settings() if store is None else notification_settings(store.engine())
+
+        def sender() -> Sender:
+            return Sender(site=self.installation.site.name, zone=self.installation.time_zone, url=self._url)
+
+        def engine() -> Engine:
+            if store is None:
+                raise StorageError("There is no record.")
+            return store.engine()
+
+        notifications = Notifications(settings, sender, text, tell=self.events.put)
+        self.events.watch(notifications)
+        return notifications, Updates(KeptCheck(engine), __version__, self.events.put)
+
+    def _lost(self) -> int:
+        return self._journal.lost if isinstance(self._journal, JournalWriter) else 0
 
     def _open_journal(self, store: Store, site: Site) -> Journal:
         storage = self.installation.storage

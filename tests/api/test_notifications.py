@@ -16,9 +16,8 @@ from tests.links.postbox import Postbox, Receiver, closed_port, open_postbox, op
 from ampacity import __version__
 from ampacity.api.access import Role
 from ampacity.api.ports import Services
-from ampacity.api.routes.notifications import read_settings
-from ampacity.api.routes.updates import KeptCheck
 from ampacity.api.server import create
+from ampacity.kept import KeptCheck, notification_settings
 from ampacity.runtime.notifications import Notifications, Sender
 from ampacity.runtime.updates import Checked
 from ampacity.storage.records import changes
@@ -63,7 +62,7 @@ def test_what_is_set_is_shown_again_without_its_secrets(owner: TestClient, engin
         assert told.json()["mail"] == without(MAIL, "password", password_set=True)
         assert told.json()["webhook"] == {"url": WEBHOOK["url"], "secret_set": True}
         assert told.json()["kinds"] == ALL["kinds"]
-    kept = read_settings(engine)
+    kept = notification_settings(engine)
     assert kept.mail is not None
     assert kept.webhook is not None
     assert (kept.mail.password, kept.webhook.secret) == (PASSWORD, "a shared one")
@@ -86,7 +85,7 @@ def test_secrets_that_are_not_given_again_stay_and_empty_ones_go(owner: TestClie
     again = {"mail": without(MAIL, "password", to=["ben@example.org"]), "webhook": without(WEBHOOK, "secret")}
     told = owner.put(URL, json=again | {"kinds": ["blind"]}).json()
     assert (told["mail"]["password_set"], told["webhook"]["secret_set"]) == (True, True)
-    kept = read_settings(engine)
+    kept = notification_settings(engine)
     assert kept.mail is not None
     assert (kept.mail.password, kept.mail.to) == (PASSWORD, ("ben@example.org",))
     told = owner.put(URL, json={"webhook": without(WEBHOOK, secret=""), "kinds": []}).json()
@@ -102,7 +101,7 @@ def test_a_kept_password_is_never_shown_to_another_server(
     owner.put(URL, json=ALL)
     answer = owner.put(URL, json={"mail": without(MAIL, "password") | other, "kinds": []})
     assert (answer.status_code, answer.json()["code"]) == (422, "mail-password-again")
-    kept = read_settings(engine)
+    kept = notification_settings(engine)
     assert kept.mail is not None
     assert kept.mail.host == MAIL["host"]
 
@@ -165,7 +164,7 @@ def test_messages_speak_the_language_of_who_set_them_until_another_is_chosen(own
 def real(services: Services, control: FakeControl) -> TestClient:
     """With notifications that go over the wire."""
     sender = Sender(site="Test house", zone=ZoneInfo("UTC"))
-    notifications = Notifications(lambda: read_settings(services.engine()), lambda: sender, text)
+    notifications = Notifications(lambda: notification_settings(services.engine()), lambda: sender, text)
     app = create(replace(services, notifications=notifications))
     return TestClient(app, base_url=HOST, headers={"x-test-role": "owner", "x-csrf": CSRF})
 

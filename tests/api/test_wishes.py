@@ -14,10 +14,11 @@ from tests.api.conftest import CSRF, HOST, As, FakeControl
 
 from ampacity.api.access import Role
 from ampacity.api.ports import Services
-from ampacity.api.routes.options import DRIVERS_MAY_WISH, ON
+from ampacity.api.routes.options import DRIVERS_MAY_WISH
 from ampacity.api.server import create
 from ampacity.core.observations import ChargerLink, ChargerReport, ChargerState, SessionEnded, SessionStarted, Wish
 from ampacity.core.site import ChargerId
+from ampacity.kept import ON
 from ampacity.storage.errors import StorageError
 from ampacity.storage.records import changes, set_setting
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ampacity.app import KeptTags
+from ampacity.kept import KeptTags
 from ampacity.runtime.tags import Tags
 from ampacity.storage.database import open_database
 from ampacity.storage.records import changes

@@ -18,12 +18,13 @@ from ampacity.api.access import Person, Role, Scope
 from ampacity.api.passwords import Hashing
 from ampacity.api.ports import Services
 from ampacity.api.problems import Problem
-from ampacity.storage.accounts import digest, keeping, note
+from ampacity.storage.accounts import digest, note
 from ampacity.storage.errors import StorageError
 from ampacity.storage.records import setting
 from ampacity.storage.schema import settings
 from ampacity.storage.sign_ins import SignedIn, lock_all, seen, signed_in
 from ampacity.storage.tokens import PREFIX, token_of, token_used
+from ampacity.storage.transactions import keeping
 
 COOKIE = "ampacity"
 REMEMBERED_S = 3.0

@@ -100,10 +100,10 @@ class Services:
         latest = self.control.latest
         seen = None if latest is None else latest.observed.chargers.get(charger)
         running = None if seen is None else self.sessions.of(charger, seen.session)
-        if running is None or running.tag is None:
+        if running is None:
             return None
-        known = self.tags.get(running.tag)
-        return None if known is None else known.account
+        known = None if running.account is not None or running.tag is None else self.tags.get(running.tag)
+        return running.account if known is None else known.account
 
 
 def _services(request: Request) -> Services:

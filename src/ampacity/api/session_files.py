@@ -14,6 +14,11 @@ from pydantic import BaseModel, TypeAdapter
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 WITHIN_S = 120.0
+COLUMNS = (
+    *("charger", "name", "session", "begun", "ended", "energy_wh", "energy_kwh", "average_w", "reason"),
+    *("driver", "tag"),
+)
+"""Of the CSV. New ones come at the end."""
 
 
 class SessionLine(BaseModel):
@@ -27,6 +32,12 @@ class SessionLine(BaseModel):
     energy_wh: int | None
     average_w: float | None
     reason: str | None
+    account: int | None = None
+    """Whose it is; None: nobody's in particular."""
+    driver: str | None = None
+    """The name of that account."""
+    tag: str | None = None
+    """What was held to the charger, or what the owner calls it."""
 
 
 def csv_of(lines: Sequence[SessionLine], zone: ZoneInfo) -> bytes:
@@ -37,7 +48,21 @@ def csv_of(lines: Sequence[SessionLine], zone: ZoneInfo) -> bytes:
 
     text = io.StringIO()
     rows = csv.writer(text)
-    rows.writerow(["charger", "name", "session", "begun", "ended", "energy_wh", "energy_kwh", "average_w", "reason"])
+    rows.writerow(
+        [
+            "charger",
+            "name",
+            "session",
+            "begun",
+            "ended",
+            "energy_wh",
+            "energy_kwh",
+            "average_w",
+            "reason",
+            "driver",
+            "tag",
+        ]
+    )
     for one in lines:
         kwh = "" if one.energy_wh is None else f"{one.energy_wh / 1000:.3f}"
         texts = [_cell(text) for text in (one.charger, one.charger_name, one.session)]
@@ -50,6 +75,8 @@ def csv_of(lines: Sequence[SessionLine], zone: ZoneInfo) -> bytes:
                 kwh,
                 one.average_w,
                 _cell(one.reason or ""),
+                _cell(one.driver or ""),
+                _cell(one.tag or ""),
             ]
         )
     return text.getvalue().encode()

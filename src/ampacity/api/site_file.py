@@ -13,8 +13,9 @@ from ampacity.config.installation import Installation
 from ampacity.config.mistakes import SiteFileError
 from ampacity.config.rewrite import Setting, text_with, write
 from ampacity.config.site_toml import parse, read_text
-from ampacity.storage.accounts import keeping, note
+from ampacity.storage.accounts import note
 from ampacity.storage.records import changes as audit_of
+from ampacity.storage.transactions import keeping
 
 Changes = Mapping[str, Setting | None]
 """By place, as `chargers.left.min_a`; None removes it."""

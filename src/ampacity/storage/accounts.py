@@ -6,18 +6,15 @@ import hashlib
 import re
 import secrets
 import unicodedata
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, func, insert, select, update
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError
 
 from ampacity.core.errors import AmpacityError
-from ampacity.storage.database import writing
-from ampacity.storage.errors import StorageError
 from ampacity.storage.schema import accounts, audit, invitations, sign_ins, tokens
+from ampacity.storage.transactions import keeping, reading
 
 OWNER = "owner"
 ROLES = (OWNER, "installer", "driver")
@@ -234,35 +231,6 @@ def connection_account(connection: Connection, account: int) -> Account:
 def note(connection: Connection, now_s: float, who: str, key: str, old: str | None, new: str | None) -> None:
     """A line in the audit, in the transaction of what it tells. Never a secret, nor the hash of one."""
     connection.execute(insert(audit).values(at_s=now_s, who=who, key=key, old=old, new=new))
-
-
-@contextmanager
-def keeping(engine: Engine) -> Iterator[Connection]:
-    """A transaction that is durable at its end.
-
-    Raises:
-        StorageError: it could not be written.
-    """
-    with _told(), writing(engine, durable=True) as connection:
-        yield connection
-
-
-@contextmanager
-def reading(engine: Engine) -> Iterator[Connection]:
-    """
-    Raises:
-        StorageError: it can't be read.
-    """
-    with _told(), engine.connect() as connection:
-        yield connection
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    try:
-        yield
-    except SQLAlchemyError as error:
-        raise StorageError(f"The database refused ({getattr(error, 'orig', None) or error}).") from error
 
 
 _FIELDS = [accounts.c[name] for name in ("id", "name", "email", "role", "language", "disabled", "made_s")]

@@ -17,13 +17,12 @@ from ampacity.storage.accounts import (
     connection_account,
     count_of_owners,
     digest,
-    keeping,
     new_secret,
     note,
-    reading,
     write_password,
 )
 from ampacity.storage.schema import accounts, invitations
+from ampacity.storage.transactions import keeping, reading
 
 DAY_S = 86400.0
 FIRST_START_S = 7 * DAY_S

@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, Engine, func, insert
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import Connection, Engine, insert
 
 from ampacity.core.observations import SessionEnded
 from ampacity.storage.blocks import Block, Described, Turn
 from ampacity.storage.codec import packed_site
 from ampacity.storage.database import writing
-from ampacity.storage.records import stored_wh, write_end
+from ampacity.storage.records import write_begin, write_end
 from ampacity.storage.rollup import Roller
-from ampacity.storage.schema import batches, gaps, runs, sessions, sites, snapshots
+from ampacity.storage.schema import batches, gaps, runs, sites, snapshots
 
 SNAPSHOT_S = 600.0
 
@@ -99,11 +98,7 @@ def _write_batch(connection: Connection, run: int, block: Block) -> None:
 
 def _write_turn(connection: Connection, turn: Turn) -> None:
     """What is stored of the session already stays: its end was durable before it came here."""
-    one = turn.one
-    if isinstance(one, SessionEnded):
-        write_end(connection, one, turn.wall_s)
-        return
-    row = {"started_s": turn.wall_s, "begin_wh": stored_wh(one.meter_wh)}
-    new = upsert(sessions).values(charger=one.charger, session=one.session, **row)
-    kept = {name: func.coalesce(sessions.c[name], new.excluded[name]) for name in row}
-    connection.execute(new.on_conflict_do_update(index_elements=["charger", "session"], set_=kept))
+    if isinstance(turn.one, SessionEnded):
+        write_end(connection, turn.one, turn.wall_s)
+    else:
+        write_begin(connection, turn.one, turn.wall_s)

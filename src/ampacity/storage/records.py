@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Engine, case, delete, func, insert, select
+from sqlalchemy import Connection, Engine, case, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
-from sqlalchemy.exc import SQLAlchemyError
 
-from ampacity.core.observations import SessionEnded
-from ampacity.storage.database import writing
-from ampacity.storage.errors import StorageError
-from ampacity.storage.schema import audit, sessions, settings
+from ampacity.core.observations import SessionEnded, SessionStarted
+from ampacity.links.ocpp.tags import normal_tag
+from ampacity.storage.schema import audit, sessions, settings, tags
+from ampacity.storage.transactions import keeping, reading
 
 MOST_WH = 2**63 - 1
 """What a column holds. Only a faulty register shows more."""
@@ -32,6 +29,10 @@ class Session:
     energy_wh: int | None
     reason: str | None
     """Why it ended, in the charger's word."""
+    tag: str | None = None
+    """What was held to the charger; None: nothing, or it was not told."""
+    account: int | None = None
+    """Whose it is; None: nobody's in particular."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +55,7 @@ def finish_session(engine: Engine, ended: SessionEnded, wall_s: float) -> None:
     Raises:
         StorageError: it could not be written.
     """
-    with _durably(engine) as connection:
+    with keeping(engine) as connection:
         write_end(connection, ended, wall_s)
 
 
@@ -74,17 +75,74 @@ def stored_wh(energy_wh: int | None) -> int | None:
     return energy_wh if energy_wh is None or abs(energy_wh) <= MOST_WH else None
 
 
-def sessions_between(engine: Engine, from_s: float, to_s: float) -> list[Session]:
+def write_begin(connection: Connection, begun: SessionStarted, wall_s: float) -> None:
+    """Its begin. What is stored of it already stays. It belongs to the account that the tag has now."""
+    tag = None if begun.tag is None else normal_tag(begun.tag) or None
+    owner = None if tag is None else connection.execute(select(tags.c.account).where(tags.c.tag == tag)).scalar()
+    row = {"started_s": wall_s, "begin_wh": stored_wh(begun.meter_wh), "tag": tag, "account": owner}
+    new = upsert(sessions).values(charger=begun.charger, session=begun.session, **row)
+    kept = {name: func.coalesce(sessions.c[name], new.excluded[name]) for name in row}
+    connection.execute(new.on_conflict_do_update(index_elements=["charger", "session"], set_=kept))
+
+
+def sessions_between(engine: Engine, from_s: float, to_s: float, *, account: int | None = None) -> list[Session]:
     """Sessions that began in this time, or, where that was not seen, ended in it; oldest first. `to_s` is excluded.
+    `account`: only those of this one.
 
     Raises:
         StorageError: they can't be read.
     """
     when = func.coalesce(sessions.c.started_s, sessions.c.ended_s)
-    told = [sessions.c[name] for name in ("charger", "session", "started_s", "ended_s", "energy_wh", "reason")]
-    query = select(*told).where(when >= from_s, when < to_s).order_by(when, sessions.c.charger)
-    with _told(), engine.connect() as connection:
+    query = _SESSION.where(when >= from_s, when < to_s).order_by(when, sessions.c.charger)
+    if account is not None:
+        query = query.where(sessions.c.account == account)
+    with reading(engine) as connection:
         return [Session(**row) for row in connection.execute(query).mappings()]
+
+
+def open_sessions(engine: Engine) -> list[tuple[Session, int | None]]:
+    """Those whose end was not seen, with the charger's register at their begin; oldest first.
+
+    Raises:
+        StorageError: they can't be read.
+    """
+    query = _SESSION.add_columns(sessions.c.begin_wh).where(sessions.c.ended_s.is_(None), sessions.c.started_s > 0)
+    with reading(engine) as connection:
+        rows = [dict(row) for row in connection.execute(query.order_by(sessions.c.started_s)).mappings()]
+    return [(Session(**{name: row[name] for name in row if name != "begin_wh"}), row["begin_wh"]) for row in rows]
+
+
+def session_of(engine: Engine, charger: str, session: str) -> Session | None:
+    """None: there is no such.
+
+    Raises:
+        StorageError: it can't be read.
+    """
+    query = _SESSION.where(sessions.c.charger == charger, sessions.c.session == session)
+    with reading(engine) as connection:
+        row = connection.execute(query).mappings().first()
+    return None if row is None else Session(**row)
+
+
+def give_session(
+    engine: Engine, charger: str, session: str, account: int | None, *, who: str, wall_s: float, free: bool
+) -> bool:
+    """From now on it is this account's, with a line in the audit. `free`: only if it is nobody's yet. Returns whether
+    it was done.
+
+    Raises:
+        StorageError: it could not be written.
+    """
+    one = (sessions.c.charger == charger) & (sessions.c.session == session)
+    with keeping(engine) as connection:
+        found = connection.execute(select(sessions.c.account).where(one)).first()
+        if found is None or (free and found.account is not None):
+            return False
+        connection.execute(update(sessions).where(one).values(account=account))
+        old, new = (None if id_ is None else str(id_) for id_ in (found.account, account))
+        key = f"sessions.{charger}.{session}.account"
+        connection.execute(insert(audit).values(at_s=wall_s, who=who, key=key, old=old, new=new))
+    return True
 
 
 def setting(engine: Engine, key: str) -> str | None:
@@ -93,7 +151,7 @@ def setting(engine: Engine, key: str) -> str | None:
     Raises:
         StorageError: it can't be read.
     """
-    with _told(), engine.connect() as connection:
+    with reading(engine) as connection:
         return _setting(connection, key)
 
 
@@ -103,14 +161,19 @@ def set_setting(engine: Engine, key: str, value: str | None, *, who: str, wall_s
     Raises:
         StorageError: it could not be written.
     """
-    with _durably(engine) as connection:
+    with keeping(engine) as connection:
         old = _setting(connection, key)
-        if value is None:
-            connection.execute(delete(settings).where(settings.c.key == key))
-        else:
-            row = upsert(settings).values(key=key, value=value)
-            connection.execute(row.on_conflict_do_update(index_elements=["key"], set_={"value": value}))
+        put_setting(connection, key, value)
         connection.execute(insert(audit).values(at_s=wall_s, who=who, key=key, old=old, new=value))
+
+
+def put_setting(connection: Connection, key: str, value: str | None) -> None:
+    """Without a line in the audit. `value` None removes it."""
+    if value is None:
+        connection.execute(delete(settings).where(settings.c.key == key))
+        return
+    row = upsert(settings).values(key=key, value=value)
+    connection.execute(row.on_conflict_do_update(index_elements=["key"], set_={"value": value}))
 
 
 def changes(engine: Engine, key: str | None = None) -> list[Change]:
@@ -123,7 +186,7 @@ def changes(engine: Engine, key: str | None = None) -> list[Change]:
     query = select(lines.at_s, lines.who, lines.key, lines.old, lines.new).order_by(lines.id)
     if key is not None:
         query = query.where(lines.key == key)
-    with _told(), engine.connect() as connection:
+    with reading(engine) as connection:
         return [Change(**row) for row in connection.execute(query).mappings()]
 
 
@@ -131,16 +194,9 @@ def _setting(connection: Connection, key: str) -> str | None:
     return connection.execute(select(settings.c.value).where(settings.c.key == key)).scalar()
 
 
-@contextmanager
-def _durably(engine: Engine) -> Iterator[Connection]:
-    with _told(), writing(engine, durable=True) as connection:
-        yield connection
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """Errors of the database as our own."""
-    try:
-        yield
-    except (SQLAlchemyError, ValueError, OverflowError) as error:
-        raise StorageError(f"The database refused ({getattr(error, 'orig', None) or error}).") from error
+_SESSION = select(
+    *(
+        sessions.c[name]
+        for name in ("charger", "session", "started_s", "ended_s", "energy_wh", "reason", "tag", "account")
+    )
+)

@@ -79,6 +79,19 @@ sessions = Table(
     Column("energy_wh", Integer),
     Column("reason", String),
     Column("begin_wh", Integer, doc="the charger's register at its begin; NULL where that was not seen"),
+    Column("tag", String, doc="what was held to the charger, in the form of normal_tag; NULL: nothing, or not told"),
+    Column("account", Integer, doc="whose it is; NULL: nobody's in particular"),
+    Index("session_by_account", "account"),
+)
+events = Table(
+    "event",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at_s", Float, nullable=False),
+    Column("code", String, nullable=False),
+    Column("params", String, nullable=False, doc="JSON, names and values"),
+    Index("event_by_time", "at_s"),
+    sqlite_autoincrement=True,  # a page that asks for what is older must not get what is newer
 )
 settings = Table(
     "setting",

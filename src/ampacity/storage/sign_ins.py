@@ -7,8 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
-from ampacity.storage.accounts import Account, connection_account, digest, keeping, new_secret, note, reading
+from ampacity.storage.accounts import Account, connection_account, digest, new_secret, note
 from ampacity.storage.schema import accounts, sign_ins
+from ampacity.storage.transactions import keeping, reading
 
 DAY_S = 86400.0
 IDLE_S = 30 * DAY_S

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from sqlalchemy import Engine, bindparam, delete, insert, select, update
 
-from ampacity.storage.accounts import keeping, note, reading
+from ampacity.storage.accounts import note
 from ampacity.storage.schema import accounts, tags
+from ampacity.storage.transactions import keeping, reading
 
 Row = tuple[str, str, int | None, float | None, bool]
 """Tag, name, account, when it was last held, and whether its account is disabled."""

@@ -9,8 +9,9 @@ from typing import Any
 from sqlalchemy import Engine, delete, func, insert, select, update
 
 from ampacity.core.errors import AmpacityError
-from ampacity.storage.accounts import OWNER, digest, keeping, new_secret, note, reading
+from ampacity.storage.accounts import OWNER, digest, new_secret, note
 from ampacity.storage.schema import accounts, tokens
+from ampacity.storage.transactions import keeping, reading
 
 PREFIX = "amp_"
 """So that people, and programs that look for leaked secrets, know what it is."""

@@ -19,9 +19,10 @@ from ampacity.api.routes.options import DRIVERS_MAY_WISH, is_on
 from ampacity.api.stream import Stream, StreamAnswer
 from ampacity.core.observations import Wish
 from ampacity.core.site import ChargerId
-from ampacity.storage.accounts import keeping, note
+from ampacity.storage.accounts import note
 from ampacity.storage.errors import StorageError
 from ampacity.storage.history import RESOLUTIONS_S, series_names, spans
+from ampacity.storage.transactions import keeping
 
 router = APIRouter(tags=["live"])
 

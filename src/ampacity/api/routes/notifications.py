@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
-from sqlalchemy import Connection, Engine, delete, insert
 
 from ampacity.api.access import OWNER, Person, Scope, access
 from ampacity.api.attempts import Limit
@@ -16,16 +15,16 @@ from ampacity.api.entrance import Enter, Given, Language
 from ampacity.api.ports import Reach, Services
 from ampacity.api.problems import Problem, RequestInvalid
 from ampacity.core.errors import AmpacityError
+from ampacity.kept import NOTIFICATIONS, notification_settings
 from ampacity.links.mail import Encryption, MailServer
 from ampacity.links.webhook import Webhook, host_of
-from ampacity.runtime.notifications import Kind, Settings, Way, settings_from, settings_text
-from ampacity.storage.accounts import keeping, note
-from ampacity.storage.records import setting
-from ampacity.storage.schema import settings as rows
+from ampacity.runtime.notifications import Kind, Settings, Way, settings_text
+from ampacity.storage.accounts import note
+from ampacity.storage.records import put_setting
+from ampacity.storage.transactions import keeping
 
 router = APIRouter(tags=["notifications"])
 
-KEY = "notifications"
 TRIALS = Limit(5, 30.0)
 """Each asks another machine for something."""
 HIDDEN = "***"
@@ -187,7 +186,7 @@ class Trial(BaseModel):
 @router.get("/notifications")
 def notifications(person: Annotated[Person, access(OWNER, Scope.SETTINGS)], services: Reach) -> Notifications:
     """What is set. Passwords and secrets are not told."""
-    return _shown(services, read_settings(services.engine()))
+    return _shown(services, notification_settings(services.engine()))
 
 
 @router.put("/notifications")
@@ -197,7 +196,7 @@ def set_notifications(
     """Sets all of it. What is left out is removed, but for passwords and secrets, which stay."""
     engine = services.engine()
     with services.saving:
-        before = read_settings(engine)
+        before = notification_settings(engine)
         after = Settings(
             mail=None if given.mail is None else _mail(given.mail, before.mail),
             webhook=None if given.webhook is None else _webhook(given.webhook, before.webhook),
@@ -205,8 +204,8 @@ def set_notifications(
             language=given.language or (before.language if before != Settings() else person.language),
         )
         with keeping(engine) as connection:
-            _write(connection, after)
-            note(connection, services.wall_s(), person.name, KEY, _for_audit(before), _for_audit(after))
+            put_setting(connection, NOTIFICATIONS, settings_text(after))
+            note(connection, services.wall_s(), person.name, NOTIFICATIONS, _for_audit(before), _for_audit(after))
     services.notifications.changed()
     return _shown(services, after)
 
@@ -214,7 +213,7 @@ def set_notifications(
 @router.post("/notifications/test")
 def try_out(person: Annotated[Person, access(OWNER, Scope.SETTINGS)], services: Reach, entrance: Enter) -> Trial:
     """Sends a test message by what is saved, and waits for what comes of it."""
-    settings = read_settings(services.engine())
+    settings = notification_settings(services.engine())
     if settings.mail is None and settings.webhook is None:
         raise NothingToTest("There is nothing to test.")
     entrance.attempts.take({TRIALS: ("notifications",)})
@@ -223,23 +222,6 @@ def try_out(person: Annotated[Person, access(OWNER, Scope.SETTINGS)], services: 
         mail=_tried(told[Way.MAIL]) if Way.MAIL in told else None,
         webhook=_tried(told[Way.WEBHOOK]) if Way.WEBHOOK in told else None,
     )
-
-
-def read_settings(engine: Engine) -> Settings:
-    """What is set. What is damaged is as if not set.
-
-    Raises:
-        StorageError
-    """
-    try:
-        return settings_from(setting(engine, KEY))
-    except ValueError:
-        return Settings()
-
-
-def _write(connection: Connection, settings: Settings) -> None:
-    connection.execute(delete(rows).where(rows.c.key == KEY))
-    connection.execute(insert(rows).values(key=KEY, value=settings_text(settings)))
 
 
 def _mail(given: MailGiven, before: MailServer | None) -> MailServer:

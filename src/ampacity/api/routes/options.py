@@ -12,13 +12,13 @@ from ampacity.api.access import OWNER, PEOPLE, Person, Scope, access
 from ampacity.api.entrance import Enter, Given
 from ampacity.api.identity import forget, has_pin, set_pin
 from ampacity.api.ports import Reach, Services
+from ampacity.kept import OFF, ON
 from ampacity.storage.records import set_setting, setting
 
 router = APIRouter(tags=["options"])
 
 TAGS_REQUIRED = "tags.required"
 DRIVERS_MAY_WISH = "drivers.may-wish"
-ON, OFF = "on", "off"
 
 
 class Options(BaseModel):

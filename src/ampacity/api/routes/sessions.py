@@ -1,36 +1,54 @@
-"""What cars got: the list, and as a file."""
+"""What cars got: the list, and as a file; whose a session is."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Path, Query, Response
+from pydantic import Field
 
-from ampacity.api.access import STAFF, Person, Scope, access
-from ampacity.api.entrance import Moment
+from ampacity.api.access import PEOPLE, Person, Role, Scope, access
+from ampacity.api.entrance import Given, Moment
 from ampacity.api.ports import Reach, Services
+from ampacity.api.problems import NotAllowed, NotFound, Problem, RequestInvalid
 from ampacity.api.session_files import SessionLine, csv_of, parquet_of
 from ampacity.core.site import ChargerId
-from ampacity.storage.records import Session, sessions_between
+from ampacity.storage.accounts import account_by_id, all_accounts
+from ampacity.storage.records import Session, give_session, session_of, sessions_between
 
 router = APIRouter(tags=["sessions"])
 
 
+class SessionTaken(Problem):
+    """It is somebody's."""
+
+    code = "session-taken"
+    status = 409
+    remedy = "Ask the owner of this site, who can give it to another."
+
+
+class DriverGiven(Given):
+    """Whose it is to be."""
+
+    account: Annotated[int, Field(ge=1, le=2**53)] | None
+    """None: nobody's in particular."""
+
+
 @router.get("/sessions")
 def sessions(
-    person: Annotated[Person, access(STAFF, Scope.READ)],
+    person: Annotated[Person, access(PEOPLE, Scope.READ)],
     services: Reach,
     from_s: Moment = 0.0,
     to_s: Moment = 1e11,
     charger: Annotated[str | None, Query(max_length=60)] = None,
 ) -> list[SessionLine]:
-    """What cars got, newest first."""
-    return _sessions(services, from_s, to_s, charger)
+    """What cars got, newest first. A driver is shown the own ones."""
+    return _sessions(services, person, from_s, to_s, charger)
 
 
 @router.get("/sessions/export", response_class=Response)
 def export(
-    person: Annotated[Person, access(STAFF, Scope.READ)],
+    person: Annotated[Person, access(PEOPLE, Scope.READ)],
     services: Reach,
     format: Literal["csv", "parquet"] = "csv",  # noqa: A002
     from_s: Moment = 0.0,
@@ -38,7 +56,7 @@ def export(
     charger: Annotated[str | None, Query(max_length=60)] = None,
 ) -> Response:
     """The same, as a file: times with the offset of the site's clock in CSV, UTC in Parquet."""
-    lines = _sessions(services, from_s, to_s, charger)
+    lines = _sessions(services, person, from_s, to_s, charger)
     if format == "parquet":
         body, kind = parquet_of(lines), "application/vnd.apache.parquet"
     else:
@@ -47,23 +65,70 @@ def export(
     return Response(body, media_type=kind, headers=headers)
 
 
-def _sessions(services: Services, from_s: float, to_s: float, charger: str | None) -> list[SessionLine]:
-    installation = services.control.installation
-    found = sessions_between(services.engine(), from_s, to_s)
-    return [
-        SessionLine(
-            charger=one.charger,
-            charger_name=installation.name_of(ChargerId(one.charger)),
-            session=one.session,
-            begun_s=one.started_s,
-            ended_s=one.ended_s,
-            energy_wh=one.energy_wh,
-            average_w=_average_w(one),
-            reason=one.reason or None,
-        )
-        for one in reversed(found)
-        if charger in (None, one.charger)
-    ]
+@router.put("/sessions/{charger}/{session}/driver")
+def give(
+    charger: Annotated[str, Path(max_length=60)],
+    session: Annotated[str, Path(max_length=60)],
+    given: DriverGiven,
+    person: Annotated[Person, access(PEOPLE, Scope.SETTINGS)],
+    services: Reach,
+) -> SessionLine:
+    """Says whose it is. A driver may take one that is nobody's, and give an own one back; an owner may do all of it."""
+    engine = services.engine()
+    before = session_of(engine, charger, session)
+    if before is None:
+        raise NotFound(f"There is no session {session!r} at {charger!r}.")
+    free = False
+    if person.role is not Role.OWNER:
+        owner = before.account if before.account is not None else _by_tag(services, before)
+        if given.account not in (None, person.account):
+            raise NotAllowed("You may take it for yourself alone.")
+        if owner not in (None, person.account):
+            raise SessionTaken("This session is another's.")
+        free = owner is None
+    elif given.account is not None and account_by_id(engine, given.account) is None:
+        raise RequestInvalid(f"There is no account {given.account}.", place="account")
+    if not give_session(engine, charger, session, given.account, who=person.name, wall_s=services.wall_s(), free=free):
+        raise SessionTaken("Somebody else has just taken it.")
+    services.sessions.give(ChargerId(charger), session, given.account)
+    after = session_of(engine, charger, session)
+    assert after is not None  # nothing removes sessions
+    return _line(services, after, _names(services))
+
+
+def _sessions(services: Services, person: Person, from_s: float, to_s: float, charger: str | None) -> list[SessionLine]:
+    own = person.account if person.role is Role.DRIVER else None
+    if person.role is Role.DRIVER and own is None:
+        return []
+    found = sessions_between(services.engine(), from_s, to_s, account=own)
+    names = _names(services)
+    return [_line(services, one, names) for one in reversed(found) if charger in (None, one.charger)]
+
+
+def _line(services: Services, one: Session, names: dict[int, str]) -> SessionLine:
+    known = None if one.tag is None else services.tags.get(one.tag)
+    return SessionLine(
+        charger=one.charger,
+        charger_name=services.control.installation.name_of(ChargerId(one.charger)),
+        session=one.session,
+        begun_s=one.started_s,
+        ended_s=one.ended_s,
+        energy_wh=one.energy_wh,
+        average_w=_average_w(one),
+        reason=one.reason or None,
+        account=one.account,
+        driver=None if one.account is None else names.get(one.account),
+        tag=known.name if known is not None and known.name else one.tag,
+    )
+
+
+def _names(services: Services) -> dict[int, str]:
+    return {one.id: one.name for one in all_accounts(services.engine())}
+
+
+def _by_tag(services: Services, one: Session) -> int | None:
+    known = None if one.tag is None else services.tags.get(one.tag)
+    return None if known is None else known.account
 
 
 def _average_w(one: Session) -> float | None:

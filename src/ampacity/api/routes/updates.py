@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter
 from pydantic import BaseModel
-from sqlalchemy import Engine, delete, insert
 
 from ampacity import __version__
 from ampacity.api.access import OWNER, STAFF, Person, Scope, access
 from ampacity.api.entrance import Given
 from ampacity.api.ports import Reach, Services
-from ampacity.runtime.updates import Checked, checked_from, checked_text, is_newer
-from ampacity.storage.accounts import keeping
-from ampacity.storage.records import set_setting, setting
-from ampacity.storage.schema import settings as rows
+from ampacity.kept import OFF, ON, UPDATE_CHECK, KeptCheck
+from ampacity.runtime.updates import is_newer
+from ampacity.storage.records import set_setting
 
 router = APIRouter(tags=["updates"])
-
-CHECK, CHECKED = "updates.check", "updates.checked"
-ON, OFF = "on", "off"
 
 
 class UpdatesShown(BaseModel):
@@ -44,25 +38,6 @@ class UpdatesGiven(Given):
     check: bool
 
 
-class KeptCheck:
-    """What came of the last look, in the record. See `ampacity.runtime.updates.CheckStore`."""
-
-    def __init__(self, engine: Callable[[], Engine]) -> None:
-        self._engine = engine
-
-    def is_on(self) -> bool:
-        return setting(self._engine(), CHECK) == ON
-
-    def read(self) -> Checked:
-        return checked_from(setting(self._engine(), CHECKED))
-
-    def keep(self, checked: Checked) -> None:
-        """Without a line in the audit: nobody did it."""
-        with keeping(self._engine()) as connection:
-            connection.execute(delete(rows).where(rows.c.key == CHECKED))
-            connection.execute(insert(rows).values(key=CHECKED, value=checked_text(checked)))
-
-
 @router.get("/updates")
 def updates(person: Annotated[Person, access(STAFF, Scope.READ)], services: Reach) -> UpdatesShown:
     """What is known. Nobody is asked by this."""
@@ -76,7 +51,9 @@ def set_updates(
     """Whether the index of packages that this machine uses is asked once a day."""
     kept = KeptCheck(services.engine)
     if given.check != kept.is_on():
-        set_setting(services.engine(), CHECK, ON if given.check else OFF, who=person.name, wall_s=services.wall_s())
+        set_setting(
+            services.engine(), UPDATE_CHECK, ON if given.check else OFF, who=person.name, wall_s=services.wall_s()
+        )
     return _shown(services)
 
 

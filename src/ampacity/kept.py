@@ -1,0 +1,99 @@
+"""What the running controller keeps in the record: its stores, over the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+
+from sqlalchemy import Engine
+
+from ampacity.core.site import ChargerId
+from ampacity.runtime.chronicle import KeptEvent
+from ampacity.runtime.happenings import CODES, Event
+from ampacity.runtime.notifications import Settings, settings_from
+from ampacity.runtime.sessions import Running, Sessions
+from ampacity.runtime.tags import KnownTag
+from ampacity.runtime.updates import Checked, checked_from, checked_text
+from ampacity.storage.events import EventRows
+from ampacity.storage.records import open_sessions, put_setting, setting
+from ampacity.storage.tags import TagRows
+from ampacity.storage.transactions import keeping
+
+NOTIFICATIONS = "notifications"
+UPDATE_CHECK, UPDATE_CHECKED = "updates.check", "updates.checked"
+ON, OFF = "on", "off"
+
+
+class KeptTags:
+    """Cards and tags. See `ampacity.runtime.tags.TagStore`."""
+
+    def __init__(self, engine: Callable[[], Engine]) -> None:
+        self._rows = TagRows(engine)
+        self.remove = self._rows.remove
+        self.seen = self._rows.seen
+
+    def all(self) -> Sequence[KnownTag]:
+        return [
+            KnownTag(tag=tag, name=name, account=account, seen_s=seen_s, blocked=blocked)
+            for tag, name, account, seen_s, blocked in self._rows.rows()
+        ]
+
+    def put(self, tag: KnownTag, *, who: str, now_s: float) -> None:
+        self._rows.write(tag.tag, tag.name, tag.account, tag.seen_s, who=who, now_s=now_s)
+
+
+class KeptEvents:
+    """What happened. See `ampacity.runtime.chronicle.EventStore`."""
+
+    def __init__(self, engine: Callable[[], Engine]) -> None:
+        self._rows = EventRows(engine)
+
+    def append(self, events: Sequence[Event]) -> None:
+        self._rows.append([(event.at_s, event.code, event.params) for event in events])
+
+    def newest(self, limit: int, *, before: int | None = None, without: Collection[str] = ()) -> Sequence[KeptEvent]:
+        """Without those of a later version that this one has no words for."""
+        return [
+            KeptEvent(id=id_, event=Event(at_s=at_s, code=code, params=params))
+            for id_, (at_s, code, params) in self._rows.newest(limit, before=before, without=without)
+            if code in CODES
+        ]
+
+
+class KeptCheck:
+    """What came of the last look for a newer version. See `ampacity.runtime.updates.CheckStore`."""
+
+    def __init__(self, engine: Callable[[], Engine]) -> None:
+        self._engine = engine
+
+    def is_on(self) -> bool:
+        return setting(self._engine(), UPDATE_CHECK) == ON
+
+    def read(self) -> Checked:
+        return checked_from(setting(self._engine(), UPDATE_CHECKED))
+
+    def keep(self, checked: Checked) -> None:
+        """Without a line in the audit: nobody did it."""
+        with keeping(self._engine()) as connection:
+            put_setting(connection, UPDATE_CHECKED, checked_text(checked))
+
+
+def notification_settings(engine: Engine) -> Settings:
+    """Who is told of what. What is damaged is as if not set.
+
+    Raises:
+        StorageError
+    """
+    try:
+        return settings_from(setting(engine, NOTIFICATIONS))
+    except ValueError:
+        return Settings()
+
+
+def resume_sessions(engine: Engine, sessions: Sessions) -> None:
+    """Tells of the sessions that an earlier run of the controller saw begin.
+
+    Raises:
+        StorageError
+    """
+    for one, begin_wh in open_sessions(engine):
+        sessions.resume(ChargerId(one.charger), Running(one.session, one.tag, begin_wh, one.account))
