@@ -142,6 +142,9 @@ class Steered:
     def refuse(self, ocpp_id: str) -> None:
         self._desk.do(lambda: self._app.server.refuse(ocpp_id))
 
+    def restart(self) -> None:
+        self._desk.do(self._app.end_and_restart)
+
     def use(self, installation: Installation) -> None:
         self._desk.do(lambda: self._app.use(installation))
 
@@ -216,6 +219,9 @@ class App:
         self._buses: dict[object, Bus] = {}
         self.meters = {connection.meter: self._meter(site, connection) for connection in installation.meters}
         self._reading: dict[MeterId, asyncio.Task[None]] = {}
+        self._ended = asyncio.Event()
+        self.is_to_restart = False
+        """Somebody wishes it to start anew once `run` has ended."""
         self._url: str | None = None
         """Of the app, once it can be reached."""
         self.notifications, self._updates = self._tellers(self._store)
@@ -230,12 +236,11 @@ class App:
         Raises:
             AmpacityError: the address for chargers can't be used.
         """
-        ended = asyncio.Event()
         running = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
             # Windows has none of this, and only the main thread may ask for it.
             with contextlib.suppress(NotImplementedError, RuntimeError):
-                running.add_signal_handler(name, ended.set)
+                running.add_signal_handler(name, self._ended.set)
         self.desk.open()
         beside: list[Chronicle | Notifications | Updates] = [self.events]
         if self._store is not None:
@@ -250,7 +255,7 @@ class App:
             self._read(meter)
         links = [asyncio.create_task(supervised(one, self._put, self.clock), name=one.name) for one in self._links]
         tags = asyncio.create_task(self._keep_tags(), name="tags")
-        stop = asyncio.create_task(ended.wait(), name="stop")
+        stop = asyncio.create_task(self._ended.wait(), name="stop")
         ready = asyncio.create_task(self._tell_ready(), name="ready")
         alive = asyncio.create_task(_tell_alive(), name="alive")
         try:
@@ -273,6 +278,11 @@ class App:
             if self._store is not None:
                 self._store.close()
             _log.info("ended", site=self.installation.site.name)
+
+    def end_and_restart(self) -> None:
+        """On the control loop's thread."""
+        self.is_to_restart = True
+        self._ended.set()
 
     def use(self, installation: Installation) -> None:
         """From the next pass on: its site, its chargers and its meters. On the control loop's thread.
@@ -494,10 +504,11 @@ def run_site(
     serve: bool = False,
     served: Callable[[Served], None] | None = None,
     started: Callable[[App], Awaitable[None]] | None = None,
-) -> None:
-    """Controls until SIGTERM or SIGINT. `started` is run beside it, once chargers can connect."""
+) -> bool:
+    """Controls until SIGTERM or SIGINT. `started` is run beside it, once chargers can connect. Returns whether it is to
+    be started anew."""
 
-    async def main() -> None:
+    async def main() -> bool:
         app = App(installation, port=port, storage=storage, watchers=watchers, serve=serve, served=served)
         beside = None
         if started is not None:
@@ -507,9 +518,10 @@ def run_site(
         finally:
             if beside is not None:
                 await _cancelled([beside])
+        return app.is_to_restart
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main())
+        return runner.run(main())
 
 
 async def _when_listening(app: App, started: Callable[[App], Awaitable[None]]) -> None:

@@ -52,6 +52,7 @@ class FakeControl:
     used: list[Installation] = field(default_factory=list)
     knocks: list[Knock] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
+    restarts: int = 0
 
     def put(self, one: Observation) -> None:
         self.seen.append(one)
@@ -71,6 +72,9 @@ class FakeControl:
     def watch(self, told: Callable[[Latest], None]) -> Callable[[], None]:
         self.told.append(told)
         return lambda: self.told.remove(told)
+
+    def restart(self) -> None:
+        self.restarts += 1
 
     def use(self, installation: Installation) -> None:
         self.used.append(installation)

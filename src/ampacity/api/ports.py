@@ -61,6 +61,10 @@ class Control(Protocol):
         it."""
         ...
 
+    def restart(self) -> None:
+        """Ends the controller, which starts anew. Returns before it does."""
+        ...
+
     def use(self, installation: Installation) -> None:
         """From the next pass on this is the site, its meters and its chargers. Blocks until it is.
 

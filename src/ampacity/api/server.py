@@ -15,6 +15,7 @@ from ampacity.api.ports import Services
 from ampacity.api.problems import on_error
 from ampacity.api.routes import (
     accounts,
+    backup,
     events,
     features,
     first_start,
@@ -52,6 +53,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     options.router,
     notifications.router,
     updates.router,
+    backup.router,
 )
 """One a file of `api/routes`."""
 

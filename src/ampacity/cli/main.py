@@ -10,6 +10,7 @@ import typer
 
 from ampacity import __version__
 from ampacity.cli.account import account
+from ampacity.cli.backup import backup, restore
 from ampacity.cli.charger import charger
 from ampacity.cli.check import check
 from ampacity.cli.demo import demo
@@ -45,6 +46,8 @@ app.command()(check)
 app.add_typer(charger)
 app.add_typer(account)
 app.command("run")(run_command)
+app.command()(backup)
+app.command()(restore)
 app.command()(demo)
 app.command()(simulate)
 app.command()(plan)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from contextlib import ExitStack
 from enum import Enum
@@ -13,9 +14,11 @@ from typing import Annotated
 import structlog
 import typer
 
+from ampacity.api.routes.backup import BESIDE
 from ampacity.app import Served, run_site
+from ampacity.backup import take_back
 from ampacity.cli.account import first_start_link, print_link
-from ampacity.cli.out import fail, host_warnings, stderr
+from ampacity.cli.out import fail, host_warnings, say_error, stderr
 from ampacity.cli.printer import printer
 from ampacity.cli.status import status_line
 from ampacity.config.site_toml import load
@@ -23,6 +26,8 @@ from ampacity.config.steered import effective
 from ampacity.core.errors import AmpacityError
 from ampacity.core.proof import proof
 from ampacity.runtime.loop import Watcher
+
+_BY_NAME = ("-c", "from ampacity.cli.main import run; run()")
 
 
 class LogLevel(Enum):
@@ -49,12 +54,19 @@ def run(
     Example: ampacity run site.toml --log-level debug
     """
     try:
+        restored = take_back(site, beside=BESIDE)
+    except AmpacityError as error:
+        restored = None  # a site that can be controlled is controlled, as it was
+        say_error(f"The backup that waits is not taken back: {error.what} {error.remedy}", code=error.code)
+    try:
         installation = load(site)
         steered = effective(installation)
     except AmpacityError as error:
         fail(error, as_json=as_json)
     set_up_log(log_level.value if log_level is not None else installation.log.level, as_json=installation.log.json)
     log = structlog.get_logger("ampacity")
+    if restored is not None:
+        log.info("restored", site=restored.site, version=restored.version, made_s=restored.made_s)
     for warning in installation.warnings:
         log.warning("site-file", what=warning)
     for warning in host_warnings():
@@ -76,7 +88,7 @@ def run(
                 else:
                     _say_where(app, link)
 
-            run_site(
+            again = run_site(
                 installation,
                 port=port,
                 storage=not no_storage,
@@ -86,6 +98,9 @@ def run(
             )
     except AmpacityError as error:
         fail(error, as_json=as_json)
+    if again:
+        log.info("restarts")
+        os.execv(sys.executable, [sys.executable, *_BY_NAME, *sys.argv[1:]])
 
 
 def _say_where(app: Served, link: str | None) -> None:
