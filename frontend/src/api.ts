@@ -9,6 +9,7 @@ export interface Circuit { id: string; name: string; parent: string | null; span
 export interface Cause { rule: string; circuit: string | null; circuit_name: string | null; line: string | null; building_a: number | null; cars_a: number | null; limit_a: number | null }
 export interface Charger { id: string; name: string; circuit: string; primary: boolean; online: boolean; state: string | null; session: { id: string; begun_s: number | null; energy_wh?: number | null; account?: number | null } | null; lines: string[] | null; setpoint_a: number; min_a: number; max_a: number; safe_a: number; current_a: number[] | null; power_w: number | null; energy_wh: number | null; soc_pct: number | null; cause: Cause | null; place: { number: number; wait_s: number | null } | null; flag: string | null; wish: { paused: boolean; first: boolean; until_s: number | null }; vendor: string | null; model: string | null; firmware: string | null; firmware_old: boolean }
 export interface Live { at_s: number | null; site: { name: string; supply: string; lines: string[]; time_zone: string }; status: Status; features: string[]; circuits: Circuit[]; chargers: Charger[] }
+export interface Happened { id: number | null; at_s: number; code: string; params: Record<string, string | number | null>; severity: "info" | "warning" | "alarm" }
 export interface LoadManagement { supply: string; continuous_factor: number; breaker_a: number[]; charger_count: number; min_a: Record<string, number>; primary: string | null; dynamic: boolean }
 export interface LoadManagementPage { version: string; form: LoadManagement; status: Status; may: { raise_limit: boolean; wiring: boolean }; disclaimer_accepted: boolean }
 export interface ProblemBody { code: string; detail: string; remedy: string; place: string | null; params: Record<string, string | number | null> }
@@ -46,7 +47,27 @@ export const get = <T,>(path: string): Promise<T> => call<T>("GET", path);
 export const post = <T,>(path: string, body: unknown = {}): Promise<T> => call<T>("POST", path, body);
 export const put = <T,>(path: string, body: unknown): Promise<T> => call<T>("PUT", path, body);
 
-/** Live pictures; `lost` is told the time since which there are none, or null. */
+/** A file as it is; `share` is told how much of it has gone, from 0 to 1. */
+export function send<T>(path: string, file: File, share: (gone: number) => void): Promise<T> {
+  return new Promise((done, failed) => {
+    const asked = new XMLHttpRequest();
+    asked.open("POST", `/api/v1${path}`);
+    asked.setRequestHeader("x-csrf", csrf);
+    asked.setRequestHeader("content-type", "application/zip");
+    asked.upload.onprogress = (event) => { if (event.lengthComputable) share(event.loaded / event.total); };
+    const nothing: ProblemBody = { code: "no-link", detail: "", remedy: "", place: null, params: {} };
+    asked.onerror = () => failed(new Problem(nothing, 0));
+    asked.onload = () => {
+      let told: unknown;
+      try { told = JSON.parse(asked.responseText); } catch { told = { ...nothing, code: "fault", detail: asked.statusText }; }
+      if (asked.status < 300) done(told as T);
+      else failed(new Problem(told as ProblemBody, asked.status));
+    };
+    asked.send(file);
+  });
+}
+
+/** Live pictures; events go to all who listen for "news"; `lost` is told the time since which there are none, or null. */
 export function watch(live: (picture: Live) => void, lost: (since_ms: number | null) => void): () => void {
   let source: EventSource | null = null;
   let newest = Date.now();
@@ -60,6 +81,7 @@ export function watch(live: (picture: Live) => void, lost: (since_ms: number | n
       tell(null);
       live(JSON.parse((event as MessageEvent<string>).data) as Live);
     });
+    source.addEventListener("news", (event) => dispatchEvent(new CustomEvent("news", { detail: JSON.parse((event as MessageEvent<string>).data) as Happened })));
     source.onerror = () => { tell(newest); if (source?.readyState === EventSource.CLOSED) setTimeout(open, 3000); };
   };
   open();

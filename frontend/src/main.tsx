@@ -20,6 +20,10 @@ const pages: [RegExp, Load][] = [
   [/^\/settings\/tags$/, async () => (await import("./pages/tags")).Tags],
   [/^(\/settings\/chargers)?\/link$/, async () => (await import("./pages/tags")).Linking],
   [/^\/settings\/audit$/, async () => (await import("./pages/settings")).Audit],
+  [/^\/settings\/notifications$/, async () => (await import("./pages/notifications")).Notifications],
+  [/^\/settings\/backup$/, async () => (await import("./pages/backup")).Backup],
+  [/^\/events$/, async () => (await import("./pages/events")).Events],
+  [/^\/charger\/[^/]+$/, async () => (await import("./pages/charger")).ChargerPage],
   [/^\/about$/, async () => (await import("./pages/about")).About],
   [/^\/sessions$/, async () => (await import("./pages/sessions")).Sessions],
   [/^\/kiosk$/, async () => (await import("./pages/kiosk")).Kiosk],
@@ -59,17 +63,17 @@ function App({ about, begun }: { about: About; begun: SignIn | null }): JSX.Elem
       <a class="skip" href="#main">{t("app.skip")}</a>
       {lost !== null && <p class="lost" role="alert">{t("app.lost", { since: clock(lost / 1000) })}</p>}
       {shown}
-      {!kiosk && <Tabs path={path} driver={who?.account.role === "driver"} />}
+      {!kiosk && <Tabs path={path} />}
     </div>
   );
 }
 
-function Tabs({ path, driver }: { path: string; driver: boolean }): JSX.Element {
-  const tabs: [string, string, string][] = [["/", "live", "M4 18V9m6 9V4m6 14v-6"], ...(driver ? [] : ([["/sessions", "sessions", "M11 2 5 12h5l-1 8 7-11h-5z"]] as [string, string, string][])), ["/settings", "settings", "M3 6h16M3 12h16M3 18h16"]];
+function Tabs({ path }: { path: string }): JSX.Element {
+  const tabs: [string, string, string][] = [["/", "live", "M4 18V9m6 9V4m6 14v-6"], ["/sessions", "sessions", "M11 2 5 12h5l-1 8 7-11h-5z"], ["/events", "events", "M5 9a6 6 0 0 1 12 0c0 5 2 6 2 6H3s2-1 2-6m4 9a2 2 0 0 0 4 0"], ["/settings", "settings", "M3 6h16M3 12h16M3 18h16"]];
   return (
     <nav class="tabs" aria-label={t("app.menu")}>
       {tabs.map(([to, name, icon]) => (
-        <Link to={to} key={to} aria-current={(to === "/" ? path === "/" : path.startsWith(to) || (to === "/settings" && path === "/about")) ? "page" : undefined}>
+        <Link to={to} key={to} aria-current={(to === "/" ? path === "/" || path.startsWith("/charger/") : path.startsWith(to) || (to === "/settings" && path === "/about")) ? "page" : undefined}>
           <svg viewBox="0 0 22 22" aria-hidden="true"><path d={icon} /></svg>
           {t(`app.${name}`)}
         </Link>

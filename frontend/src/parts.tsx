@@ -1,7 +1,7 @@
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { Problem } from "./api";
-import { has, t } from "./texts";
+import { Problem, type Happened } from "./api";
+import { clock, has, t } from "./texts";
 
 /** What went wrong and what to do, in the reader's language where there is a text of it. */
 export function told(problem: unknown): string {
@@ -61,6 +61,19 @@ export function Choice({ name, label, options, value, set, hidden }: { name: str
       <label for={id} class={hidden ? "unseen" : undefined}>{label}</label>
       <select id={id} name={name} value={value} onChange={(event) => set?.(event.currentTarget.value)}>{options.map(([one, words]) => <option key={one} value={one}>{words}</option>)}</select>
     </div>
+  );
+}
+/** Events, in words; whether one matters is said as well as shown. */
+export function Happenings({ events }: { events: Happened[] }): JSX.Element {
+  return (
+    <ol class="events">
+      {events.map((one, at) => (
+        <li key={`${one.at_s} ${one.code} ${at}`} class={one.severity}>
+          <time dateTime={new Date(one.at_s * 1000).toISOString()}>{clock(one.at_s)}</time>
+          <span>{one.severity !== "info" && <b class="unseen">{t(`lately.${one.severity}`)}: </b>}{t(`events.${one.code}`, one.params)}</span>
+        </li>
+      ))}
+    </ol>
   );
 }
 /** Two taps: the first asks. */

@@ -8,6 +8,8 @@ type Texts = Record<string, Group>;
 const files = import.meta.glob<{ default: Texts }>("../../src/ampacity/web/texts/*.json");
 let texts: Texts = {};
 export let language: Language = "en";
+/** With the reader's own country, which says how dates are written. */
+let locale = "en";
 
 export function preferred(): Language {
   const wanted = [localStorage.getItem("language") ?? "", ...navigator.languages].map((one) => one.slice(0, 2));
@@ -19,6 +21,7 @@ export async function speak(wanted: Language): Promise<void> {
   if (!load) return;
   texts = (await load()).default;
   language = wanted;
+  locale = navigator.languages.find((one) => one.startsWith(wanted)) ?? wanted;
   document.documentElement.lang = wanted;
 }
 
@@ -39,10 +42,11 @@ function filled(text: string, params: Params): string {
   });
 }
 
-export const number = (value: number, digits = 1): string => new Intl.NumberFormat(language, { maximumFractionDigits: digits }).format(value);
+export const number = (value: number, digits = 1): string => new Intl.NumberFormat(locale, { maximumFractionDigits: digits }).format(value);
 export const amps = (value: number): string => `${number(value)} A`;
-export const moment = (at_s: number): string => new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" }).format(at_s * 1000);
-export const clock = (at_s: number): string => new Intl.DateTimeFormat(language, { timeStyle: "medium" }).format(at_s * 1000);
-export const minutes = (seconds: number): string => new Intl.NumberFormat(language, { style: "unit", unit: "minute" }).format(Math.max(1, Math.ceil(seconds / 60)));
+export const moment = (at_s: number): string => new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" }).format(at_s * 1000);
+export const clock = (at_s: number): string => new Intl.DateTimeFormat(locale, { timeStyle: "medium" }).format(at_s * 1000);
+export const day = (at_s: number): string => new Intl.DateTimeFormat(locale, { weekday: "long", day: "numeric", month: "long" }).format(at_s * 1000);
+export const minutes = (seconds: number): string => new Intl.NumberFormat(locale, { style: "unit", unit: "minute" }).format(Math.max(1, Math.ceil(seconds / 60)));
 /** For the foot of a chart that shows so many seconds. */
-export const tick = (at_s: number, shown_s: number): string => new Intl.DateTimeFormat(language, shown_s > 86400 ? { day: "numeric", month: "short" } : { hour: "2-digit", minute: "2-digit" }).format(at_s * 1000);
+export const tick = (at_s: number, shown_s: number): string => new Intl.DateTimeFormat(locale, shown_s > 86400 ? { day: "numeric", month: "short" } : { hour: "2-digit", minute: "2-digit" }).format(at_s * 1000);

@@ -60,7 +60,7 @@ def test_everything_is_taken_and_comes_back_at_the_next_start(
     assert (staged.status_code, staged.json()["site"]) == (200, "Test house")
     assert owner.get(RESTORE).json() == staged.json()
     assert setting(engine, "k") == "after"
-    assert owner.post("/api/v1/restart").status_code == 202
+    assert owner.post("/api/v1/restart").status_code == 204
     assert control.restarts == 1
     engine.dispose()
     backup.take_back(site_file)

@@ -11,6 +11,7 @@ from ampacity.api.access import Role
 from ampacity.api.ports import Services
 from ampacity.core.observations import SessionEnded, SessionStarted
 from ampacity.core.site import ChargerId
+from ampacity.runtime.sessions import Running
 from ampacity.storage.database import writing
 from ampacity.storage.records import changes, finish_session, write_begin
 from ampacity.storage.schema import tags
@@ -83,6 +84,17 @@ def test_what_is_not_there_is_told(client_as: As, engine: Engine) -> None:
     begin(engine, "s")
     refused = owner.put(f"/api/v1/sessions/{LEFT}/s/driver", json={"account": 99})
     assert (refused.status_code, refused.json()["place"]) == (422, "account")
+
+
+def test_a_session_that_has_just_begun_can_be_taken_before_it_is_in_the_record(
+    client_as: As, engine: Engine, services: Services
+) -> None:
+    services.sessions.resume(LEFT, Running("new", None, 1000))
+    driver = client_as(Role.DRIVER)
+    assert driver.put(f"/api/v1/sessions/{LEFT}/new/driver", json={"account": DRIVER}).status_code == 200
+    begin(engine, "new")
+    line = driver.get("/api/v1/sessions").json()[0]
+    assert (line["session"], line["begun_s"], line["account"]) == ("new", 100.0, DRIVER)
 
 
 def test_an_owner_gives_a_session_to_a_driver_who_then_sees_it(house: House) -> None:

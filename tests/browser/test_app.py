@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from tests.browser.conftest import PASSWORD, PATIENCE_MS, ROOT, Site, open_load_management
+from tests.links.postbox import Postbox, open_postbox
 
 from ampacity.config.site_toml import load
 from ampacity.core.features import Feature
@@ -27,6 +29,10 @@ PAGES = (
     "/settings/people",
     "/settings/security",
     "/settings/audit",
+    "/settings/notifications",
+    "/settings/backup",
+    "/events",
+    "/charger/garage-left",
     "/about",
     "/kiosk",
 )
@@ -274,3 +280,74 @@ def test_the_language_is_changed_in_the_settings(site: Site, owner: Page) -> Non
     expect(owner.get_by_role("heading", level=1)).to_have_text("Konto und Sicherheit")
     owner.reload()
     expect(owner.get_by_role("heading", level=1)).to_have_text("Konto und Sicherheit")
+
+
+def test_what_happens_is_told_in_words_newest_first(site: Site, owner: Page) -> None:
+    activate(owner)
+    owner.get_by_role("link", name="Events").click()
+    first = owner.locator(".events li").first
+    expect(first).to_contain_text("The settings of the site were changed.")
+    expect(owner.locator(".events li").last).to_contain_text("The controller has started")
+    expect(first).to_contain_text("a car begins", timeout=120_000)
+    owner.reload()
+    expect(owner.get_by_text("The settings of the site were changed.")).to_be_visible()
+
+
+def test_messages_are_set_up_and_tried_out(site: Site, owner: Page) -> None:
+    owner.goto(f"{site.url}/settings/notifications")
+    owner.get_by_role("switch", name="E-mail").check()
+    with open_postbox(Postbox(offers_starttls=False)) as box:
+        owner.get_by_label("Mail server (SMTP)").fill("127.0.0.1")
+        owner.get_by_label("Encryption").select_option("none")
+        owner.get_by_label("Port").fill(str(box.port))
+        owner.get_by_label("From", exact=True).fill("house@example.org")
+        owner.get_by_label("To", exact=True).fill("ann@example.org, ben@example.org")
+        owner.get_by_role("button", name="Save").click()
+        expect(owner.get_by_role("button", name="Send a test")).to_be_enabled()
+        owner.get_by_role("button", name="Send a test").click()
+        expect(owner.get_by_text("E-mail: The test was taken.")).to_be_visible()
+        assert [letter.to for letter in box.letters] == [["ann@example.org", "ben@example.org"]]
+    owner.get_by_role("button", name="Send a test").click()
+    expect(owner.get_by_text("The mail server can’t be reached")).to_be_visible()
+
+
+def test_a_backup_is_downloaded_and_taken_back(site: Site, owner: Page, tmp_path: Path) -> None:
+    owner.goto(f"{site.url}/settings/backup")
+    with owner.expect_download() as waiting:
+        owner.get_by_role("link", name="Download").click()
+    file = tmp_path / "taken" / waiting.value.suggested_filename
+    waiting.value.save_as(file)
+    owner.goto(f"{site.url}/settings/tags")
+    owner.get_by_role("switch", name="Only known tags may charge").check()
+    owner.goto(f"{site.url}/settings/backup")
+    owner.get_by_label("Backup file").set_input_files(site.file)
+    expect(owner.get_by_role("alert")).to_contain_text("This is no backup of Ampacity")
+    owner.get_by_label("Backup file").set_input_files(file)
+    expect(owner.get_by_text("is taken back at the next start.")).to_be_visible()
+    owner.get_by_role("button", name="Restart now").click()
+    expect(owner.get_by_text("The controller starts anew")).to_be_visible()
+    owner.locator(".bar").first.wait_for()
+    owner.goto(f"{site.url}/settings/tags")
+    expect(owner.get_by_role("switch", name="Only known tags may charge")).not_to_be_checked()
+
+
+def test_a_driver_says_whose_car_it_is_and_sees_what_it_got(site: Site, owner: Page, browser: Browser) -> None:
+    activate(owner)
+    owner.goto(f"{site.url}/settings/people")
+    owner.get_by_role("switch", name="Drivers may pause and put first their own session").check()
+    owner.get_by_label("Name").fill("Ben")
+    owner.get_by_role("button", name="Make a link").click()
+    driver = browser.new_context(viewport={"width": 390, "height": 844}, locale="en-GB").new_page()
+    driver.goto(owner.locator(".done code").inner_text())
+    driver.get_by_label("E-mail").fill("ben@example.org")
+    driver.get_by_label("Password").fill(PASSWORD)
+    driver.get_by_role("button", name="Create account").click()
+    card = driver.get_by_role("article", name="garage-left")
+    expect(card).to_contain_text("Charging", timeout=120_000)
+    expect(card.get_by_role("button", name="Pause")).to_be_hidden()
+    card.get_by_role("link", name="garage-left").click()
+    driver.get_by_role("button", name="This is my car").click()
+    driver.get_by_role("button", name="Pause", exact=True).click()
+    expect(driver.get_by_role("article", name="garage-left")).to_contain_text("Paused by a person.")
+    driver.get_by_role("link", name="Charging").click()
+    expect(driver.locator(".list li").first).to_contain_text("garage-left")

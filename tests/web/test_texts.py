@@ -92,7 +92,7 @@ def test_an_events_text_asks_for_nothing_that_the_event_does_not_have() -> None:
 def test_every_text_that_the_page_asks_for_is_there_and_none_is_left_over() -> None:
     asked = set(re.findall(r"\bt\(\s*\"([\w-]+\.[\w.-]+)\"", SOURCE)) | set(
         re.findall(
-            r"\"((?:app|live|lm|enter|energy|people|security|audit|kiosk|sessions|tags|linking|about|tokens|schedules|chargers)\.[\w-]+)\"",
+            r"\"((?:app|live|lm|enter|energy|people|security|audit|kiosk|sessions|tags|linking|about|tokens|schedules|chargers|notify|backup|updates|lately|charger)\.[\w-]+)\"",
             SOURCE,
         )
     )

@@ -7,7 +7,7 @@ import { Trouble } from "../parts";
 import { number, t, tick } from "../texts";
 
 interface Spread { least: (number | null)[]; mean: (number | null)[]; most: (number | null)[] }
-interface Told { span_s: number; start_s: number[]; series: Record<string, Spread> }
+interface Told { to_s: number; span_s: number; start_s: number[]; series: Record<string, Spread> }
 const TIMES = { hour: [3600, 1], day: [86400, 60], week: [604800, 900], month: [2592000, 900] } as const;
 
 /** What went through the main breaker, line by line, with its limit. */
@@ -23,7 +23,7 @@ export function History({ live }: { live: Live }): JSX.Element {
     const load = (): void => {
       const [long, span] = TIMES[time];
       const now = Math.floor(Date.now() / 1000);
-      void get<Told>(`/history?from_s=${now - long}&to_s=${now}&span_s=${span}&series=${[...names, limit].join(",")}`).then(setTold, setProblem);
+      void get<Told>(`/history?from_s=${now - long}&to_s=${now}&span_s=${span}&series=${[...names, limit].join(",")}`).then((got) => { setTold({ ...got, to_s: now }); setProblem(null); }, setProblem);
     };
     load();
     const timer = setInterval(load, 60000);
@@ -39,7 +39,7 @@ export function History({ live }: { live: Live }): JSX.Element {
     const data = [told.start_s, ...names.map((one) => told.series[one]?.most ?? told.start_s.map(() => null)), told.series[limit]?.mean ?? told.start_s.map(() => null)] as uPlot.AlignedData;
     const chart = new uPlot(
       {
-        width: box.clientWidth, height: 220, legend: { show: false }, axes: [{ ...axis, space: 70, values: (_, ticks) => ticks.map((one) => tick(one, long)) }, { ...axis, size: 44, values: (_, ticks) => ticks.map((one) => `${number(one, 0)} A`) }],
+        width: box.clientWidth, height: 220, legend: { show: false }, scales: { x: { range: () => [told.to_s - long, told.to_s] } }, axes: [{ ...axis, space: 70, values: (_, ticks) => ticks.map((one) => tick(one, long)) }, { ...axis, size: 44, values: (_, ticks) => ticks.map((one) => `${number(one, 0)} A`) }],
         series: [{}, ...live.site.lines.map((label, line) => ({ label, stroke: style.getPropertyValue(`--line${line % 3}`) || ink, width: 2, points: { show: false } })), { label: "max", stroke: ink, dash: [6, 4], width: 1.5, points: { show: false } }],
       },
       data, box,

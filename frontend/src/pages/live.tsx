@@ -1,25 +1,50 @@
 import type { ComponentType, JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { post, type Charger, type Circuit, type Live } from "../api";
+import { get, post, type Charger, type Circuit, type Happened, type Live, type SignIn } from "../api";
 import type { PageProps } from "../main";
-import { Page, Trouble } from "../parts";
+import { Happenings, Link, Page, Trouble } from "../parts";
 import { amps, has, minutes, moment, number, t } from "../texts";
 
 export function LiveHome({ live, who }: PageProps): JSX.Element {
   const [History, setHistory] = useState<ComponentType<{ live: Live }> | null>(null);
   useEffect(() => { if (live && !History) void import("./history").then((one) => setHistory(() => one.History)); }, [live !== null]);
   if (!live) return <Page title="Ampacity"><p class="wait">{t("live.waits")}</p></Page>;
-  const staff = who.account.role === "owner" || who.account.role === "installer";
-  const steers = (one: Charger): boolean => staff || (who.account.id !== null && one.session?.account === who.account.id);
+  const own = (one: Charger): boolean => who.account.id !== null && one.session?.account === who.account.id;
+  const chargers = who.account.role === "driver" ? [...live.chargers].sort((one, other) => Number(own(other)) - Number(own(one))) : live.chargers;
   return (
     <Page title={live.site.name}>
       <StatusLine live={live} />
       {live.circuits.map((circuit) => <Bars key={circuit.id} circuit={circuit} lines={live.site.lines} />)}
       <h2>{t("live.chargers")}</h2>
       {live.chargers.length === 0 && <p>{t("live.no-chargers")}</p>}
-      <div class="cards">{live.chargers.map((one) => <ChargerCard key={one.id} one={one} steers={steers(one)} />)}</div>
+      <div class="cards">{chargers.map((one) => <ChargerCard key={one.id} one={one} steers={steers(one, who)} mine={own(one)} onward />)}</div>
+      <Lately />
       {History && <History live={live} />}
     </Page>
+  );
+}
+
+/** Whether there are buttons for pause and priority; whether a driver may is for the server to say. */
+export function steers(one: Charger, who: SignIn): boolean {
+  return who.account.role === "owner" || who.account.role === "installer" || (who.account.id !== null && one.session?.account === who.account.id);
+}
+
+/** What happened last that matters, on the first page. */
+function Lately(): JSX.Element | null {
+  const [events, setEvents] = useState<Happened[]>([]);
+  useEffect(() => {
+    const told = (event: Event): void => setEvents((known) => [(event as CustomEvent<Happened>).detail, ...known].slice(0, 3));
+    addEventListener("news", told);
+    void get<{ events: Happened[] }>("/events?limit=3").then((got) => setEvents((known) => [...known, ...got.events].slice(0, 3)), () => undefined);
+    return () => removeEventListener("news", told);
+  }, []);
+  if (events.length === 0) return null;
+  return (
+    <section class="feature" aria-label={t("app.events")}>
+      <h2>{t("app.events")}</h2>
+      <Happenings events={events} />
+      <Link to="/events" class="onward">{t("lately.all")} ›</Link>
+    </section>
   );
 }
 
@@ -73,21 +98,21 @@ export function because(one: Charger): string {
   return t(known ? `causes.${cause.rule}-numbers` : `causes.${cause.rule}`, { ...cause, circuit: cause.circuit_name ?? t("live.building"), line: cause.line ?? "" });
 }
 
-export function ChargerCard({ one, steers, large }: { one: Charger; steers: boolean; large?: boolean }): JSX.Element {
+export function ChargerCard({ one, steers, large, mine, onward }: { one: Charger; steers: boolean; large?: boolean; mine?: boolean; onward?: boolean }): JSX.Element {
   const [problem, setProblem] = useState<unknown>(null);
   const wish = (given: object): void => { void post(`/chargers/${encodeURIComponent(one.id)}/wish`, given).then(() => setProblem(null), setProblem); };
   const draws = one.current_a ? one.current_a.map((value, phase) => `${one.lines?.[phase] ?? ""} ${number(value)}`.trim()).join(" · ") : null;
   const plugged = one.online && one.state !== null && one.state !== "available";
   return (
     <article class={`charger ${one.online ? (one.setpoint_a > 0 && plugged ? "on" : "") : "off"}${large ? " large" : ""}`} aria-label={one.name}>
-      <header><h3>{one.name}</h3>{one.primary && <span class="tag">{t("live.primary")}</span>}<span class="state">{t(one.online ? `states.${one.state ?? "unknown"}` : "states.offline")}</span></header>
+      <header><h3>{onward ? <Link to={`/charger/${encodeURIComponent(one.id)}`}>{one.name}</Link> : one.name}</h3>{mine && <span class="tag">{t("live.mine")}</span>}{one.primary && <span class="tag">{t("live.primary")}</span>}<span class="state">{t(one.online ? `states.${one.state ?? "unknown"}` : "states.offline")}</span></header>
       <p class="amps"><strong>{plugged ? number(one.setpoint_a) : "–"}</strong> A {draws && plugged && <small>{t("live.draws", { draws })}</small>}</p>
       <p class="because">{because(one)}{one.place && ` ${t(one.place.wait_s === null ? "live.place" : "live.place-time", { place: one.place.number, time: minutes(one.place.wait_s ?? 0) })}`}</p>
       {one.flag && <p class="trouble">{t(`flags.${one.flag}`)}</p>}
       {one.firmware_old && <p class="trouble">{t("live.firmware-old", { firmware: one.firmware })}</p>}
       {one.wish.first && <p class="note">{t("live.is-first")}</p>}
       <Trouble problem={problem} />
-      {steers && (
+      {steers && (plugged || one.wish.paused || one.wish.first) && (
         <div class="wishes">
           <button onClick={() => wish({ paused: !one.wish.paused })}>{t(one.wish.paused ? "live.resume" : "live.pause")}</button>
           <button aria-pressed={one.wish.first} onClick={() => wish({ first: !one.wish.first })}>{t("live.first")}</button>

@@ -1,12 +1,13 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { call, get, post } from "../api";
+import { call, get, post, put } from "../api";
 import type { PageProps } from "../main";
 import { Choice, Copied, Field, Page, Remove, Switch, Trouble, useLoaded } from "../parts";
 import { moment, t } from "../texts";
 
 interface Person { id: number; name: string; email: string; role: string; disabled: boolean }
 interface Invitation { id: number; role: string; name: string; until_s: number }
+interface Options { drivers_may_wish: boolean }
 interface Made { id: number; link: string; until_s: number }
 const ROLES = ["driver", "installer", "owner"];
 
@@ -15,6 +16,7 @@ export function People({ who }: PageProps): JSX.Element {
   const [again, setAgain] = useState(0);
   const [people, problem] = useLoaded(() => get<Person[]>("/accounts"), again);
   const [open] = useLoaded(() => get<Invitation[]>("/invitations"), again);
+  const [options, , setOptions] = useLoaded(() => get<Options>("/options"));
   const [made, setMade] = useState<Made | null>(null);
   const [trouble, setTrouble] = useState<unknown>(null);
   const done = (): void => { setTrouble(null); setAgain(again + 1); };
@@ -48,6 +50,7 @@ export function People({ who }: PageProps): JSX.Element {
         <button class="main">{t("people.make-link")}</button>
       </form>
       {made && <div class="done" role="status">{t("people.link", { until: moment(made.until_s) })}<Copied text={made.link} /></div>}
+      {options && <section class="feature"><Switch name="may-wish" label={t("people.may-wish")} on={options.drivers_may_wish} set={(on) => void put<Options>("/options", { drivers_may_wish: on }).then(setOptions, setTrouble)} /><p>{t("people.may-wish-hint")}</p></section>}
       {open !== null && open.length > 0 && (
         <section>
           <h2>{t("people.open")}</h2>

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Engine, case, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, case, delete, func, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from ampacity.core.observations import SessionEnded, SessionStarted
@@ -127,21 +127,24 @@ def session_of(engine: Engine, charger: str, session: str) -> Session | None:
 def give_session(
     engine: Engine, charger: str, session: str, account: int | None, *, who: str, wall_s: float, free: bool
 ) -> bool:
-    """From now on it is this account's, with a line in the audit. `free`: only if it is nobody's yet. Returns whether
-    it was done.
+    """From now on it is this account's, with a line in the audit. A session that is not in the record yet gets a row:
+    its begin follows. `free`: only if it is nobody's yet. Returns whether it was done.
 
     Raises:
         StorageError: it could not be written.
     """
     one = (sessions.c.charger == charger) & (sessions.c.session == session)
     with keeping(engine) as connection:
-        found = connection.execute(select(sessions.c.account).where(one)).first()
-        if found is None or (free and found.account is not None):
+        owner = connection.execute(select(sessions.c.account).where(one)).scalar()
+        if free and owner is not None:
             return False
-        connection.execute(update(sessions).where(one).values(account=account))
-        old, new = (None if id_ is None else str(id_) for id_ in (found.account, account))
+        new = upsert(sessions).values(charger=charger, session=session, account=account)
+        connection.execute(
+            new.on_conflict_do_update(index_elements=["charger", "session"], set_={"account": new.excluded.account})
+        )
+        old, now = (None if id_ is None else str(id_) for id_ in (owner, account))
         key = f"sessions.{charger}.{session}.account"
-        connection.execute(insert(audit).values(at_s=wall_s, who=who, key=key, old=old, new=new))
+        connection.execute(insert(audit).values(at_s=wall_s, who=who, key=key, old=old, new=now))
     return True
 
 

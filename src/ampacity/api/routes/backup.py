@@ -144,14 +144,14 @@ def forget(person: Annotated[Person, access(OWNER, Scope.ADMIN)], services: Reac
     return Response(status_code=204)
 
 
-@router.post("/restart", status_code=202)
+@router.post("/restart", status_code=204)
 def restart(person: Annotated[Person, access(OWNER, Scope.ADMIN)], services: Reach) -> Response:
     """Ends the controller and starts it anew: every charger has its safe current for a few seconds. A backup that waits
     is taken back on the way."""
     with keeping(services.engine()) as connection:
         note(connection, services.wall_s(), person.name, "restart", None, None)
     services.control.restart()
-    return Response(status_code=202)
+    return Response(status_code=204)
 
 
 def file_name(installation: Installation, now_s: float) -> str:

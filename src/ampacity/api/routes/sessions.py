@@ -76,11 +76,15 @@ def give(
     """Says whose it is. A driver may take one that is nobody's, and give an own one back; an owner may do all of it."""
     engine = services.engine()
     before = session_of(engine, charger, session)
-    if before is None:
+    running = services.sessions.of(ChargerId(charger), session)
+    if before is None and running is None:
         raise NotFound(f"There is no session {session!r} at {charger!r}.")
     free = False
     if person.role is not Role.OWNER:
-        owner = before.account if before.account is not None else _by_tag(services, before)
+        owner = None if before is None else before.account
+        tag = running.tag if running is not None else before.tag if before is not None else None
+        if owner is None and tag is not None and (known := services.tags.get(tag)) is not None:
+            owner = known.account
         if given.account not in (None, person.account):
             raise NotAllowed("You may take it for yourself alone.")
         if owner not in (None, person.account):
@@ -92,7 +96,7 @@ def give(
         raise SessionTaken("Somebody else has just taken it.")
     services.sessions.give(ChargerId(charger), session, given.account)
     after = session_of(engine, charger, session)
-    assert after is not None  # nothing removes sessions
+    assert after is not None  # it has just been written
     return _line(services, after, _names(services))
 
 
@@ -124,11 +128,6 @@ def _line(services: Services, one: Session, names: dict[int, str]) -> SessionLin
 
 def _names(services: Services) -> dict[int, str]:
     return {one.id: one.name for one in all_accounts(services.engine())}
-
-
-def _by_tag(services: Services, one: Session) -> int | None:
-    known = None if one.tag is None else services.tags.get(one.tag)
-    return None if known is None else known.account
 
 
 def _average_w(one: Session) -> float | None:
