@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PAGE := src/ampacity/web/static/index.html
 PAGE_SOURCES := $(shell find frontend src/ampacity/web/texts -path '*/node_modules' -prune -o -type f -print)
 
-.PHONY: frontend faults soak demo test check format lint types arrows audit unit fuzz bench bench-acn campaign lock docs picture clean help
+.PHONY: frontend faults soak demo test check format lint types arrows audit unit fuzz bench bench-acn campaign lock docs picture pictures clean help
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -87,6 +87,9 @@ docs: $(READY) ## write the pages that are made from the catalogue
 	@$(BIN)/python -m ampacity.devices.reference > docs/reference/meters.md
 	@$(BIN)/python -m ampacity.devices.charger_reference > docs/reference/chargers.md
 	@$(BIN)/python -m ampacity.api.reference > docs/reference/api.md
+
+pictures: $(PAGE) ## take the pictures of the app in the docs anew
+	@AMPACITY_PICTURES=docs/pictures $(BIN)/python -m pytest -q tests/browser/test_pictures.py
 
 picture: $(READY) ## take the README's picture of the demo anew
 	@$(BIN)/python docs/pictures/make_demo_picture.py

@@ -75,6 +75,7 @@ def test_a_full_line_is_named_with_its_numbers(client_as: As, control: FakeContr
     cause = client_as(OWNER).get("/api/v1/chargers/charger-1").json()["cause"]
     assert (cause["rule"], cause["circuit"], cause["line"]) == ("circuit-full", "main", "L1")
     assert (cause["building_a"], cause["limit_a"]) == (30.0, 40.0)
+    assert cause["building_a"] + cause["offered_a"] <= 40.0
 
 
 def test_a_wish_enters_control_with_its_end_and_who(client_as: As, control: FakeControl, services: Services) -> None:

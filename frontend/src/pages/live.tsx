@@ -95,7 +95,8 @@ export function because(one: Charger): string {
   if (!one.online) return t("causes.offline");
   if (!cause) return t("causes.maximum");
   const known = cause.building_a !== null && cause.cars_a !== null && has(`causes.${cause.rule}-numbers`);
-  return t(known ? `causes.${cause.rule}-numbers` : `causes.${cause.rule}`, { ...cause, circuit: cause.circuit_name ?? t("live.building"), line: cause.line ?? "" });
+  const promised = known && (cause.offered_a ?? 0) > (cause.cars_a ?? 0) + 0.5;
+  return t(promised ? `causes.${cause.rule}-promised` : known ? `causes.${cause.rule}-numbers` : `causes.${cause.rule}`, { ...cause, circuit: cause.circuit_name ?? t("live.building"), line: cause.line ?? "" });
 }
 
 export function ChargerCard({ one, steers, large, mine, onward }: { one: Charger; steers: boolean; large?: boolean; mine?: boolean; onward?: boolean }): JSX.Element {

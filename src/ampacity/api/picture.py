@@ -60,6 +60,9 @@ class CauseShown(BaseModel):
     line: str | None
     building_a: float | None
     cars_a: float | None
+    """What cars draw."""
+    offered_a: float | None
+    """What they may draw: a car that starts has not taken it yet."""
     limit_a: float | None
 
 
@@ -261,9 +264,10 @@ def _families() -> Mapping[str, ChargerFamily]:
 def _cause(installation: Installation, cause: Cause, latest: Latest, views: Mapping[str, CircuitView]) -> CauseShown:
     view = None if cause.circuit is None else views.get(cause.circuit)
     line = None if cause.line is None or cause.line not in latest.site.supply.lines else int(cause.line)
-    building = limit = cars = None
+    building = limit = cars = offered = None
     if view is not None and line is not None:
         limit, cars = round(view.limit_a.values[line], 1), round(view.cars_a.values[line], 1)
+        offered = round(view.offered_a.values[line], 1)
         building = None if view.building_a is None else round(view.building_a.values[line], 1)
     return CauseShown(
         rule=cause.rule.value,
@@ -272,6 +276,7 @@ def _cause(installation: Installation, cause: Cause, latest: Latest, views: Mapp
         line=None if cause.line is None else cause.line.name,
         building_a=building,
         cars_a=cars,
+        offered_a=offered,
         limit_a=limit,
     )
 
