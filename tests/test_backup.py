@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 import zipfile
@@ -53,7 +54,7 @@ def house(folder: Path, name: str = "House") -> Installation:
 
 def lived_in(installation: Installation) -> None:
     """A record with an account, a setting, a session and a journal."""
-    engine = open_database(installation.storage.file)
+    engine = open_database(installation.storage.place)
     with writing(engine) as connection:
         add_account(
             connection, name="Ann", email="ann@x.org", role="owner", language="de", password_hash="x", now_s=1.0
@@ -72,9 +73,21 @@ def lived_in(installation: Installation) -> None:
 
 
 def backup(installation: Installation, out: Path, *, journal: bool = True) -> Path:
-    engine = open_database(installation.storage.file)
+    engine = open_database(installation.storage.place)
     make(installation, engine, out, version="1", now_s=5.0, beside=BESIDE, journal=journal)
     engine.dispose()
+    return out
+
+
+def file_with(file: Path, text: str, folder: Path) -> Path:
+    """The backup with another site.toml, its digest put right."""
+    out = folder / f"{file.stem}-other.zip"
+    with zipfile.ZipFile(file) as old, zipfile.ZipFile(out, "w") as new:
+        about = json.loads(old.read("backup.json"))
+        about["sha256"][SITE] = hashlib.sha256(text.encode()).hexdigest()
+        for name in old.namelist():
+            part = {SITE: text.encode(), "backup.json": json.dumps(about).encode()}.get(name)
+            new.writestr(name, old.read(name) if part is None else part)
     return out
 
 
@@ -99,7 +112,7 @@ def test_everything_comes_back_on_another_machine(tmp_path: Path) -> None:
     here = load(site)
     assert here.text == there.text
     assert (site.parent / BESIDE[0]).read_text() == "certificate"
-    engine, old = open_database(here.storage.file), open_database(there.storage.file)
+    engine, old = open_database(here.storage.place), open_database(there.storage.place)
     assert counts(engine) == counts(old)
     assert [one.name for one in all_accounts(engine)] == ["Ann"]
     assert sessions_between(engine, 0.0, 9.0)[0].energy_wh == 7
@@ -114,7 +127,7 @@ def test_everything_comes_back_on_another_machine(tmp_path: Path) -> None:
 def test_what_was_there_is_kept_under_another_name(tmp_path: Path) -> None:
     there, here = house(tmp_path / "there", "There"), house(tmp_path / "here", "Here")
     lived_in(there)
-    engine = open_database(here.storage.file)
+    engine = open_database(here.storage.place)
     set_setting(engine, "k", "mine", who="Ben", wall_s=1.0)
     engine.dispose()
     stage(backup(there, tmp_path / "b.zip"), here.path)
@@ -131,7 +144,7 @@ def test_what_was_there_is_kept_under_another_name(tmp_path: Path) -> None:
 def test_a_cut_in_the_middle_is_finished_at_the_next_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     there, here = house(tmp_path / "there", "There"), house(tmp_path / "here", "Here")
     lived_in(there)
-    engine = open_database(here.storage.file)
+    engine = open_database(here.storage.place)
     set_setting(engine, "k", "mine", who="Ben", wall_s=1.0)
     engine.dispose()
     stage(backup(there, tmp_path / "b.zip"), here.path)
@@ -159,14 +172,14 @@ def test_without_the_journal_only_a_replay_is_missing(tmp_path: Path) -> None:
     site.parent.mkdir()
     stage(small, site)
     take_back(site)
-    found = counts(open_database(load(site).storage.file))
+    found = counts(open_database(load(site).storage.place))
     assert (found["batch"], found["account"], found["session"], found["audit"]) == (0, 1, 1, 2)
 
 
 def test_it_may_be_made_while_somebody_writes(tmp_path: Path) -> None:
     there = house(tmp_path / "there")
     lived_in(there)
-    engine = open_database(there.storage.file)
+    engine = open_database(there.storage.place)
     done: list[int] = []
 
     def write_meanwhile(rows: int, of: int) -> None:
@@ -232,7 +245,7 @@ def test_one_of_a_later_version_asks_for_an_update(tmp_path: Path) -> None:
 def test_it_brings_no_files_but_those_that_are_asked_for(tmp_path: Path) -> None:
     there = house(tmp_path / "there")
     (tmp_path / "there" / "other").write_text("x")
-    engine = open_database(there.storage.file)
+    engine = open_database(there.storage.place)
     make(there, engine, tmp_path / "b.zip", version="1", now_s=5.0, beside=("other",))
     here = house(tmp_path / "here")
     stage(tmp_path / "b.zip", here.path, beside=BESIDE)
@@ -244,7 +257,7 @@ def test_a_record_in_use_is_not_taken_away(tmp_path: Path) -> None:
     here = house(tmp_path / "here")
     lived_in(here)
     stage(backup(here, tmp_path / "b.zip"), here.path)
-    with closing(sqlite3.connect(here.storage.file)) as other:
+    with closing(sqlite3.connect(tmp_path / "here" / "ampacity.db")) as other:
         other.execute("SELECT count(*) FROM setting").fetchone()
         with pytest.raises(BackupFailed, match="in use"):
             take_back(here.path)
@@ -255,6 +268,6 @@ def test_a_damaged_record_can_be_replaced(tmp_path: Path) -> None:
     here = house(tmp_path / "here")
     lived_in(here)
     stage(backup(here, tmp_path / "b.zip"), here.path)
-    here.storage.file.write_bytes(b"not a database at all" * 400)
+    (tmp_path / "here" / "ampacity.db").write_bytes(b"not a database at all" * 400)
     take_back(here.path)
-    assert setting(open_database(here.storage.file), "k") == "v"
+    assert setting(open_database(here.storage.place), "k") == "v"

@@ -174,7 +174,7 @@ class App:
         self._served = served
         self.saving = threading.Lock()
         """Held while site.toml is read, changed and written, by whomever."""
-        self._store = Store(installation.storage.file) if storage else None
+        self._store = Store(installation.storage.place) if storage else None
         site = effective(installation)
         self._journal: Journal = NoJournal() if self._store is None else self._open_journal(self._store, site)
         ocpp = installation.ocpp

@@ -14,6 +14,7 @@ import json
 import os
 import sqlite3
 import tempfile
+import time
 import zipfile
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -29,8 +30,8 @@ from ampacity.config.mistakes import SiteFileError
 from ampacity.config.rewrite import write
 from ampacity.config.site_toml import parse
 from ampacity.core.errors import AmpacityError
-from ampacity.storage.database import open_database, writing
-from ampacity.storage.errors import StorageError
+from ampacity.storage.database import Place, at_one_moment, copied, open_database, writing
+from ampacity.storage.errors import StorageError, cause_of
 from ampacity.storage.schema import batches, gaps, metadata, runs, sites, snapshots
 
 FORMAT = 1
@@ -161,6 +162,19 @@ def stage(path: Path, site: Path, *, beside: Collection[str] = ()) -> tuple[Abou
     return about, installation
 
 
+def take_record(path: Path, installation: Installation) -> About:
+    """Puts a backup's record, and nothing else of it, in the place of the site's; nobody may use it meanwhile.
+
+    Raises:
+        BackupUnusable, BackupFailed, StorageError
+    """
+    site = installation.path.resolve()
+    with _failing(site.parent), tempfile.TemporaryDirectory(prefix=".restore-", dir=site.parent) as place:
+        about, _ = _unpacked(path, site, Path(place), ())
+        _put_record(Path(place) / RECORD, installation.storage.place, site, f".before-{time.time_ns()}")
+    return about
+
+
 def take_back(site: Path, *, beside: Collection[str] = ()) -> About | None:
     """Takes back what `stage` has put there; nobody may use the site meanwhile. None: nothing waits.
 
@@ -174,7 +188,7 @@ def take_back(site: Path, *, beside: Collection[str] = ()) -> About | None:
     with _failing(site.parent), tempfile.TemporaryDirectory(prefix=".restore-", dir=site.parent) as place:
         about, installation = _unpacked(waits, site, Path(place), beside)
         kept = f".before-{about.sha256[SITE][:8]}-{waits.stat().st_mtime_ns}"
-        _swap_record(Path(place) / RECORD, installation.storage.file, kept)
+        _put_record(Path(place) / RECORD, installation.storage.place, site, kept)
         for name in (name for name in about.sha256 if name in beside):
             _swap(Path(place) / name, site.parent / name, kept)
         if site.exists():
@@ -213,11 +227,7 @@ def _tables(journal: bool) -> Sequence[Table]:
 def _copy(source: Engine, into: Engine, tables: Sequence[Table], progress: Progress) -> None:
     """All rows, as they are at one moment; what is there already makes room."""
     try:
-        with source.connect() as reading, writing(into) as connection:
-            if source.dialect.name == "sqlite":
-                reading.exec_driver_sql("BEGIN")
-            else:
-                reading.execution_options(isolation_level="REPEATABLE READ")
+        with at_one_moment(source) as reading, writing(into) as connection:
             of = sum(int(reading.execute(select(func.count()).select_from(table)).scalar_one()) for table in tables)
             done = 0
             for table in tables:
@@ -226,9 +236,9 @@ def _copy(source: Engine, into: Engine, tables: Sequence[Table], progress: Progr
                     connection.execute(insert(table), [dict(row) for row in rows])
                     done += len(rows)
                     progress(done, of)
-            reading.rollback()
+            copied(connection)
     except SQLAlchemyError as error:
-        raise StorageError(f"The record can't be copied ({getattr(error, 'orig', None) or error}).") from error
+        raise StorageError(f"The record can't be copied ({cause_of(error)}).") from error
 
 
 def _unpacked(path: Path, site: Path, place: Path, beside: Collection[str]) -> tuple[About, Installation]:
@@ -280,6 +290,26 @@ def _text(archive: zipfile.ZipFile, name: str) -> str:
     if archive.getinfo(name).file_size > LARGEST_TEXT_BYTES:
         raise BackupUnusable(f"{name} in it is larger than it can be.")
     return archive.read(name).decode()
+
+
+def _put_record(new: Path, place: Place, site: Path, kept: str) -> None:
+    if isinstance(place, Path):
+        _swap_record(new, place, kept)
+        return
+    source, into = open_database(new), open_database(place)
+    try:
+        before = site.with_name(f"{RECORD}{kept}")
+        if not before.exists():
+            old = open_database(before.with_name(f"{before.name}.new"))
+            _copy(into, old, _tables(journal=True), lambda done, of: None)
+            with closing(old.raw_connection()) as raw:
+                raw.cursor().execute("PRAGMA journal_mode=DELETE")
+            old.dispose()
+            before.with_name(f"{before.name}.new").replace(before)
+        _copy(source, into, _tables(journal=True), lambda done, of: None)
+    finally:
+        source.dispose()
+        into.dispose()
 
 
 def _swap_record(new: Path, file: Path, kept: str) -> None:

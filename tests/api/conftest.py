@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
 from httpx2 import Response
 from sqlalchemy import Engine
+from tests.postgres import Server
 
 from ampacity.api.access import Person, Role, Scope
 from ampacity.api.attempts import Attempts
@@ -28,7 +29,7 @@ from ampacity.core.decide import decide
 from ampacity.core.observations import Observation, Observed
 from ampacity.core.phases import Supply
 from ampacity.core.site import ChargerId
-from ampacity.storage.database import open_database
+from ampacity.storage.database import Place, open_database
 from ampacity.storage.invitations import make_first_start
 
 CSRF = "the page's own"
@@ -134,9 +135,24 @@ def control(site_file: Path) -> FakeControl:
     return FakeControl(load(site_file))
 
 
+BOTH = pytest.mark.parametrize("place", ["sqlite", "postgresql"], indirect=True)
+"""With either kind of database."""
+
+
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_database(tmp_path / "ampacity.db")
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    """Where the record is: a file, or a real server where a test is marked so."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        yield tmp_path / "ampacity.db"
+        return
+    postgres: Server = request.getfixturevalue("postgres")
+    with postgres.database("ours") as url:
+        yield url
+
+
+@pytest.fixture
+def engine(place: Place) -> Iterator[Engine]:
+    engine = open_database(place)
     yield engine
     engine.dispose()
 

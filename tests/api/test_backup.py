@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
-import zipfile
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 from tests.api.conftest import As, FakeControl
+from tests.test_backup import file_with
 
 from ampacity import backup
 from ampacity.api.access import Role
@@ -29,19 +26,10 @@ def taken(client_as: As) -> bytes:
     return answer.content
 
 
-def other_site(body: bytes, text: str) -> bytes:
-    """The backup with another site.toml, its digest put right: what somebody may do at home."""
-    with zipfile.ZipFile(io.BytesIO(body)) as old:
-        parts = {name: old.read(name) for name in old.namelist()}
-    about = json.loads(parts["backup.json"])
-    parts["site.toml"] = text.encode()
-    about["sha256"]["site.toml"] = hashlib.sha256(parts["site.toml"]).hexdigest()
-    parts["backup.json"] = json.dumps(about).encode()
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as new:
-        for name, part in parts.items():
-            new.writestr(name, part)
-    return out.getvalue()
+def other_site(body: bytes, text: str, folder: Path) -> bytes:
+    """The backup with another site.toml: what somebody may do at home."""
+    (folder / "taken.zip").write_bytes(body)
+    return file_with(folder / "taken.zip", text, folder).read_bytes()
 
 
 def left(site_file: Path) -> list[str]:
@@ -84,10 +72,12 @@ def test_what_is_no_backup_is_told(body: bytes, client_as: As, site_file: Path) 
     assert left(site_file) == []
 
 
-def test_an_owner_raises_nothing_by_an_edited_backup(client_as: As, control: FakeControl, site_file: Path) -> None:
+def test_an_owner_raises_nothing_by_an_edited_backup(
+    client_as: As, control: FakeControl, site_file: Path, tmp_path: Path
+) -> None:
     text = control.installation.text.replace("limit_a = 40", "limit_a = 63")
     assert text != control.installation.text
-    answer = client_as(Role.OWNER).post(RESTORE, content=other_site(taken(client_as), text))
+    answer = client_as(Role.OWNER).post(RESTORE, content=other_site(taken(client_as), text, tmp_path))
     assert (answer.status_code, answer.json()["code"], answer.json()["place"]) == (
         403,
         "restore-needs-installer",

@@ -6,13 +6,15 @@ import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Response
 from sqlalchemy import event
-from tests.api.conftest import OWNER_EMAIL, PASSWORD, House, with_csrf
+from tests.api.conftest import BOTH, OWNER_EMAIL, PASSWORD, House, with_csrf
 
 from ampacity.api.identity import COOKIE
 from ampacity.api.passwords import Hashing
 from ampacity.storage.accounts import account_by_email, change_account
 from ampacity.storage.invitations import make_first_start, make_reset
 from ampacity.storage.records import changes
+
+pytestmark = BOTH
 
 API = "/api/v1"
 DAY_S = 86400.0

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 from fastapi.testclient import TestClient
-from tests.api.conftest import CSRF, HOST, FakeControl
+from tests.api.conftest import BOTH, CSRF, HOST, FakeControl
 
 from ampacity.api.access import Role
 from ampacity.api.ports import Services
@@ -17,6 +17,8 @@ from ampacity.api.server import create
 from ampacity.api.stream import Stream
 from ampacity.runtime.chronicle import Chronicle, KeptEvent
 from ampacity.runtime.happenings import Event
+
+pytestmark = BOTH
 
 
 class Kept:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine
-from tests.api.conftest import OWNER_EMAIL, House
+from tests.api.conftest import BOTH, OWNER_EMAIL, House
 
 from ampacity.api.identity import PinInvalid, has_pin, set_pin
 from ampacity.api.passwords import Hashing
 from ampacity.storage.records import changes, setting
+
+pytestmark = BOTH
 
 API = "/api/v1"
 QUICK = Hashing(time_cost=1, memory_kib=8)

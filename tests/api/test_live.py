@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import Engine
 from starlette.types import Message
-from tests.api.conftest import As, FakeControl
+from tests.api.conftest import BOTH, As, FakeControl
 
 from ampacity.api.access import Role
 from ampacity.api.ports import Services
@@ -28,6 +28,8 @@ from ampacity.core.phases import PhaseAmps
 from ampacity.core.site import ChargerId, MeterId
 from ampacity.storage.errors import StorageError
 from ampacity.storage.records import finish_session
+
+pytestmark = BOTH
 
 OWNER, DRIVER, KIOSK = Role.OWNER, Role.DRIVER, Role.KIOSK
 FIRST = ChargerId("charger-1")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine
-from tests.api.conftest import As, FakeControl
+from tests.api.conftest import BOTH, As, FakeControl
 
 from ampacity.api.access import Role
 from ampacity.config.site_toml import load
@@ -14,6 +14,8 @@ from ampacity.core.features import Feature
 from ampacity.core.observations import ChargerLink
 from ampacity.core.site import ChargerId
 from ampacity.storage.records import set_setting
+
+pytestmark = BOTH
 
 PAGE = "/api/v1/load-management"
 OWNER, INSTALLER = Role.OWNER, Role.INSTALLER

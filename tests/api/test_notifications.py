@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine
-from tests.api.conftest import CSRF, HOST, As, FakeControl
+from tests.api.conftest import BOTH, CSRF, HOST, As, FakeControl
 from tests.links.postbox import Postbox, Receiver, closed_port, open_postbox, open_receiver
 
 from ampacity import __version__
@@ -22,6 +22,8 @@ from ampacity.runtime.notifications import Notifications, Sender
 from ampacity.runtime.updates import Checked
 from ampacity.storage.records import changes
 from ampacity.web.texts import text
+
+pytestmark = BOTH
 
 OWNER = Role.OWNER
 URL = "/api/v1/notifications"

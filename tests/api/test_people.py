@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 from fastapi.testclient import TestClient
-from tests.api.conftest import OWNER_EMAIL, PASSWORD, House
+from tests.api.conftest import BOTH, OWNER_EMAIL, PASSWORD, House
+
+pytestmark = BOTH
 
 API = "/api/v1"
 WEEK_S = 7 * 86400.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine, insert
-from tests.api.conftest import As, House
+from tests.api.conftest import BOTH, As, House
 
 from ampacity.api.access import Role
 from ampacity.api.ports import Services
@@ -15,6 +15,8 @@ from ampacity.runtime.sessions import Running
 from ampacity.storage.database import writing
 from ampacity.storage.records import changes, finish_session, write_begin
 from ampacity.storage.schema import tags
+
+pytestmark = BOTH
 
 DRIVER = list(Role).index(Role.DRIVER) + 1
 """The driver's account, as tests sign in."""

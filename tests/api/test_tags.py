@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine
-from tests.api.conftest import As, House
+from tests.api.conftest import BOTH, As, House
 
 from ampacity.api.access import Role
 from ampacity.api.identity import PIN_KEY
@@ -14,6 +14,8 @@ from ampacity.api.routes.options import DRIVERS_MAY_WISH, TAGS_REQUIRED
 from ampacity.core.site import ChargerId
 from ampacity.links.ocpp.tags import TagVerdict
 from ampacity.storage.records import changes, setting
+
+pytestmark = BOTH
 
 PAGE, LEARN, OPTIONS = "/api/v1/tags", "/api/v1/tags/learn", "/api/v1/options"
 CHARGER = ChargerId("charger-1")

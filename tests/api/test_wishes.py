@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 from structlog.testing import capture_logs
-from tests.api.conftest import CSRF, HOST, As, FakeControl
+from tests.api.conftest import BOTH, CSRF, HOST, As, FakeControl
 
 from ampacity.api.access import Role
 from ampacity.api.ports import Services
@@ -21,6 +21,8 @@ from ampacity.core.site import ChargerId
 from ampacity.kept import ON
 from ampacity.storage.errors import StorageError
 from ampacity.storage.records import changes, set_setting
+
+pytestmark = BOTH
 
 FIRST = ChargerId("charger-1")
 DRIVER = list(Role).index(Role.DRIVER) + 1

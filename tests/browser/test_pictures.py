@@ -26,7 +26,8 @@ def test_the_pictures_in_the_docs_can_be_taken(site: Site, owner: Page, browser:
     folder = Path(os.environ.get("AMPACITY_PICTURES") or tmp_path)
     owner.evaluate(
         """async () => {
-          const head = {'content-type': 'application/json', 'x-csrf': (await (await fetch('/api/v1/sign-in')).json()).csrf};
+          const {csrf} = await (await fetch('/api/v1/sign-in')).json();
+          const head = {'content-type': 'application/json', 'x-csrf': csrf};
           const send = async (method, path, body) => {
             const answer = await fetch(`/api/v1${path}`, {method, body: JSON.stringify(body), headers: head});
             if (!answer.ok) throw new Error(await answer.text());

@@ -45,7 +45,7 @@ def site(tmp_path: Path) -> Path:
 @pytest.fixture
 def engine(site: Path) -> Iterator[Engine]:
     """Of the controller, which keeps it open."""
-    engine = open_database(load(site).storage.file)
+    engine = open_database(load(site).storage.place)
     yield engine
     engine.dispose()
 
@@ -134,7 +134,7 @@ def test_before_the_first_run_nothing_is_made(site: Path) -> None:
     code, _, err = run("list", site)
     assert code == 1
     assert "ampacity run" in err
-    assert not load(site).storage.file.exists()
+    assert not site.with_name("ampacity.db").exists()
 
 
 @pytest.mark.parametrize("url", ["ampacity.local", "ftp://x", "https://", "https://x/path", "https://x#y"])

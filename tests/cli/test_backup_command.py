@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ampacity.cli.main import app
+from ampacity.config.rewrite import set_value
 from ampacity.config.site_toml import load
 from ampacity.storage.database import open_database
 from ampacity.storage.records import set_setting, setting
@@ -27,13 +28,13 @@ def site(tmp_path: Path) -> Path:
 
 
 def keep(site: Path, value: str) -> None:
-    engine = open_database(load(site).storage.file)
+    engine = open_database(load(site).storage.place)
     set_setting(engine, "k", value, who="Ann", wall_s=1.0)
     engine.dispose()
 
 
 def kept(site: Path) -> str | None:
-    engine = open_database(load(site).storage.file)
+    engine = open_database(load(site).storage.place)
     found = setting(engine, "k")
     engine.dispose()
     return found
@@ -67,6 +68,17 @@ def test_later_is_at_the_next_start(site: Path, tmp_path: Path) -> None:
     assert site.with_name("site.toml.restore").exists()
 
 
+def test_the_record_alone_comes_back_where_site_toml_has_changed(site: Path, tmp_path: Path) -> None:
+    out = tmp_path / "house.zip"
+    run(app, ["backup", str(site), str(out)])
+    set_value(site, "storage.file", "other.db")
+    told = run(app, ["restore", str(out), str(site), "--keep-site", "--yes"])
+    assert told.exit_code == 0, told.output
+    assert load(site).storage.place == tmp_path / "other.db"
+    assert kept(site) == "before"
+    assert run(app, ["restore", str(out), str(site), "--keep-site", "--later", "-y"]).exit_code == 1
+
+
 def test_a_file_that_is_there_is_not_written_over(site: Path, tmp_path: Path) -> None:
     out = tmp_path / "house.zip"
     out.write_text("mine")
@@ -87,7 +99,7 @@ def test_what_is_no_backup_is_told_and_nothing_waits(site: Path, tmp_path: Path)
 def test_a_record_in_use_stays_and_nothing_waits(site: Path, tmp_path: Path) -> None:
     out = tmp_path / "house.zip"
     run(app, ["backup", str(site), str(out)])
-    engine = open_database(load(site).storage.file)
+    engine = open_database(load(site).storage.place)
     with engine.connect() as using:
         using.exec_driver_sql("SELECT count(*) FROM setting").fetchone()
         told = run(app, ["restore", str(out), str(site), "--json"])

@@ -13,9 +13,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.command import downgrade
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, inspect
+from sqlalchemy import Engine, inspect, text
+from tests.storage.conftest import IN_A_FILE
 
-from ampacity.storage.database import open_database, writing
+from ampacity.storage.database import Place, open_database, writing
 from ampacity.storage.errors import StorageError, StorageForeign, StorageNewer
 from ampacity.storage.schema import metadata
 
@@ -38,15 +39,16 @@ def test_a_new_file_gets_the_tables_of_the_schema(engine: Engine) -> None:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 
 
-def test_an_older_database_is_brought_up_and_keeps_its_rows(engine: Engine, tmp_path: Path) -> None:
+def test_an_older_database_is_brought_up_and_keeps_its_rows(engine: Engine, place: Place) -> None:
     newest = version_of(engine)
     taken_down(engine, "0001")
     with engine.begin() as connection:
         connection.exec_driver_sql("INSERT INTO run VALUES (7, 1.0, 2.0, 'old')")
-        connection.exec_driver_sql("INSERT INTO batch VALUES (1, 7, 1.0, 2.0, 3.0, 4, x'00')")
+        body = text("INSERT INTO batch VALUES (1, 7, 1.0, 2.0, 3.0, 4, :body)")
+        connection.execute(body, {"body": b"\0"})
     assert version_of(engine) == "0001"
     engine.dispose()
-    again = open_database(tmp_path / "a.db")
+    again = open_database(place)
     assert version_of(again) == newest
     with again.connect() as connection:
         assert connection.exec_driver_sql("SELECT passes, first_pass FROM batch").one() == (4, None)
@@ -59,20 +61,19 @@ def test_every_migration_can_be_taken_back(engine: Engine) -> None:
     assert inspect(engine).get_table_names() == ["alembic_version"]
 
 
-def test_a_newer_database_is_refused_and_left_alone(engine: Engine, tmp_path: Path) -> None:
+def test_a_newer_database_is_refused_and_left_alone(engine: Engine, place: Place) -> None:
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     engine.dispose()
     with pytest.raises(StorageNewer, match="newer version") as caught:
-        open_database(tmp_path / "a.db")
+        open_database(place)
     assert caught.value.code == "storage-newer"
-    with closing(sqlite3.connect(tmp_path / "a.db")) as raw:
-        assert raw.execute("SELECT version_num FROM alembic_version").fetchone() == ("9999",)
+    assert version_of(engine) == "9999"
 
 
-def test_starts_at_the_same_moment_do_not_disturb_each_other(tmp_path: Path) -> None:
+def test_starts_at_the_same_moment_do_not_disturb_each_other(empty: Place) -> None:
     with ThreadPoolExecutor(4) as pool:
-        engines = list(pool.map(open_database, [tmp_path / "a.db"] * 4))
+        engines = list(pool.map(open_database, [empty] * 4))
     assert len({version_of(engine) for engine in engines}) == 1
     for engine in engines:
         engine.dispose()
@@ -106,6 +107,7 @@ def test_a_database_of_another_program_is_refused_and_left_alone(tmp_path: Path)
     assert file.read_bytes() == before
 
 
+@IN_A_FILE
 def test_a_damaged_database_is_refused_and_left_alone(engine: Engine, tmp_path: Path) -> None:
     with engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -137,6 +139,7 @@ def test_a_database_that_stays_locked_is_an_error(tmp_path: Path) -> None:
             open_database(file, busy_s=0.05)
 
 
+@IN_A_FILE
 def test_only_a_durable_transaction_waits_for_the_disk(engine: Engine) -> None:
     with writing(engine, durable=True) as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2

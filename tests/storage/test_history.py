@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, func, select
+from tests.storage.conftest import IN_A_FILE
 
 from ampacity.storage.database import writing
 from ampacity.storage.export import write_csv
@@ -210,6 +211,7 @@ def test_no_more_than_a_slice_is_deleted_at_once(engine: Engine) -> None:
     assert gone == [500, 500, 200, 0]
 
 
+@IN_A_FILE
 def test_the_file_gives_back_what_was_deleted(engine: Engine) -> None:
     with engine.begin() as connection:
         connection.execute(seconds.insert(), [{"minute": minute, "body": bytes(8000)} for minute in range(400)])

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
-from pathlib import Path
+from contextlib import ExitStack
 
 import pytest
 from sqlalchemy import Engine
@@ -51,14 +49,12 @@ def test_a_session_that_cannot_be_stored_is_an_error_with_a_remedy(engine: Engin
     assert caught.value.remedy
 
 
-def test_a_setting_that_cannot_be_stored_is_an_error_and_no_change(engine: Engine, tmp_path: Path) -> None:
-    set_setting(engine, "k", "1", who="anna", wall_s=1.0)
-    with closing(sqlite3.connect(tmp_path / "a.db", isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(StorageError, match="locked"):
-            set_setting(engine, "k", "2", who="ben", wall_s=2.0)
-    assert setting(engine, "k") == "1"
-    assert len(changes(engine)) == 1
+def test_a_setting_that_cannot_be_stored_is_an_error_and_no_change(engine: Engine, lock: ExitStack) -> None:
+    with pytest.raises(StorageError, match="lock"):
+        set_setting(engine, "k", "2", who="ben", wall_s=2.0)
+    lock.close()
+    assert setting(engine, "k") is None
+    assert changes(engine) == []
 
 
 def test_every_change_of_a_setting_is_audited(engine: Engine) -> None:

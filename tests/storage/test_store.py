@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, select
 from structlog.testing import capture_logs
+from tests.storage.conftest import IN_A_FILE
 from tests.storage.test_database import taken_down
 from tests.storage.test_journal import FOREVER, START_S, Live, all_same, recorded, site_of, until
 
@@ -150,6 +151,7 @@ def test_a_journal_keeps_no_password_of_the_site_file(tmp_path: Path) -> None:
     assert b"hunter" not in b"".join(file.read_bytes() for file in tmp_path.iterdir())
 
 
+@IN_A_FILE
 def test_passwords_in_an_older_database_are_gone_after_it_is_opened(engine: Engine, tmp_path: Path) -> None:
     recorded(engine, 5)
     taken_down(engine, "0002")

@@ -196,10 +196,10 @@ def _database(site: Path, *, as_json: bool) -> Iterator[tuple[Installation, Engi
     store = None
     try:
         installation = load(site)
-        file = installation.storage.file
-        if isinstance(file, Path) and not file.exists():
-            raise NoRecordYet(f"There is no {file} yet.")
-        store = Store(file)
+        place = installation.storage.place
+        if isinstance(place, Path) and not place.exists():
+            raise NoRecordYet(f"There is no {place} yet.")
+        store = Store(place)
         yield installation, store.engine()
     except AmpacityError as error:
         fail(error, as_json=as_json)

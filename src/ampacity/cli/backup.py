@@ -20,6 +20,14 @@ from ampacity.config.site_toml import load
 from ampacity.core.errors import AmpacityError
 from ampacity.storage.store import Store
 
+
+class KeepsSiteNow(AmpacityError):
+    """The two contradict each other."""
+
+    code = "usage"
+    remedy = "Stop the controller, and leave --later out."
+
+
 Site = Annotated[Path, typer.Argument(help="What is installed.", metavar="SITE.TOML")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
@@ -53,7 +61,7 @@ def backup(
         out = file if file is not None else Path(file_name(installation, time.time()))
         if out.exists():
             raise BackupThere(f"{out} is there already.")
-        store = Store(installation.storage.file)
+        store = Store(installation.storage.place)
         about = _made(installation, store.engine(), out, journal=not no_journal)
     except AmpacityError as error:
         fail(error, as_json=as_json)
@@ -71,6 +79,9 @@ def restore(
     file: Annotated[Path, typer.Argument(help="A backup.", metavar="FILE.ZIP")],
     site: Site,
     later: Annotated[bool, typer.Option("--later", help="Take it back when the controller starts next.")] = False,
+    keep_site: Annotated[
+        bool, typer.Option("--keep-site", help="Take the record alone, and leave site.toml as it is.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -81,6 +92,8 @@ def restore(
     Example: ampacity restore house.zip site.toml
     """
     try:
+        if keep_site and later:
+            raise KeepsSiteNow("--keep-site and --later do not go together.")
         about, _ = backups.look(file)
         made = datetime.fromtimestamp(about.made_s).astimezone()
         if not yes and not as_json:
@@ -90,8 +103,11 @@ def restore(
                 soft_wrap=True,
             )
             typer.confirm("Put it in the place of what is there now?", abort=True, err=True)
-        backups.stage(file, site, beside=BESIDE)
-        if not later:
+        if keep_site:
+            backups.take_record(file, load(site))
+        else:
+            backups.stage(file, site, beside=BESIDE)
+        if not later and not keep_site:
             try:
                 backups.take_back(site, beside=BESIDE)
             except AmpacityError:

@@ -18,6 +18,7 @@ from ampacity.core.errors import AmpacityError
 from ampacity.core.phases import PhaseAmps, Supply
 from ampacity.core.proof import ProofLine, proof
 from ampacity.core.site import Charger, Circuit, PauseMode, Site
+from ampacity.storage.database import shown
 
 
 def check(
@@ -66,7 +67,7 @@ def _explain(installation: Installation, site: Site) -> None:
         _say(f"Chargers that are not in the file are taken in on circuit {ocpp.adopt_into}.")
     _say(_pause_words(site))
     _say(f"When not all fit, a car charges {site.turn_s / 60:g} min before it gives way to one that waits.")
-    _say(f"The record is kept in {installation.storage.file}.")
+    _say(f"The record is kept in {shown(installation.storage.place)}.")
 
 
 def _say(words: str) -> None:

@@ -12,17 +12,20 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from ampacity.cli.out import FAILED, fail, print_json, stderr, stdout
+from ampacity.config.site_toml import load
 from ampacity.core.decide import decide
 from ampacity.core.errors import AmpacityError
 from ampacity.storage.database import StorageError, open_database
-from ampacity.storage.errors import StorageDamaged
+from ampacity.storage.errors import StorageDamaged, cause_of
 from ampacity.storage.recording import Run, recorded_runs, replay
 
 SHOWN = 10
 
 
 def replay_command(
-    database: Annotated[Path, typer.Argument(help="A database of `ampacity run`.", metavar="DATABASE")],
+    database: Annotated[
+        Path, typer.Argument(help="A database of `ampacity run`, or its SITE.TOML.", metavar="DATABASE")
+    ],
     run: Annotated[int | None, typer.Option(help="Only this run; default: all.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
 ) -> None:
@@ -59,13 +62,13 @@ def _compared(database: Path, run: int | None) -> list[dict[str, Any]]:
     if not database.is_file():
         raise StorageError(f"{database} is no file.", remedy="Give the database that [storage] file names.")
     try:
-        engine = open_database(database)
+        engine = open_database(load(database).storage.place if database.suffix == ".toml" else database)
         try:
             return [_replayed(engine, one) for one in recorded_runs(engine) if run is None or one.id == run]
         finally:
             engine.dispose()
     except (SQLAlchemyError, UnicodeError) as error:  # SQLite's own words about the damage may be damaged, too
-        raise StorageDamaged(f"{database} can't be read ({getattr(error, 'orig', None) or error}).") from error
+        raise StorageDamaged(f"{database} can't be read ({cause_of(error)}).") from error
 
 
 def _replayed(engine: Engine, one: Run) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import URL
+
 from ampacity.core.features import Features
 from ampacity.core.schedule import Schedule
 from ampacity.core.site import ChargerId, CircuitId, MeterId, Site
@@ -77,7 +79,8 @@ class OcppSettings:
 class StorageSettings:
     """The database and how long it keeps what."""
 
-    file: Path
+    place: Path | URL
+    """A file of SQLite, or a PostgreSQL server."""
     keep_1s_days: float
     keep_1min_days: float
     keep_15min_days: float

@@ -10,6 +10,8 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import URL
+
 from ampacity.config.features_toml import app_of, feature_warnings, features_of, network, schedules_of, zone_of
 from ampacity.config.installation import (
     ChargerConnection,
@@ -29,6 +31,7 @@ from ampacity.config.security import (
     password_hash_of,
     profile_of,
 )
+from ampacity.config.storage_toml import place_of
 from ampacity.config.table import Table, hint, shown
 from ampacity.core.errors import SiteError
 from ampacity.core.features import Feature, Features
@@ -365,6 +368,9 @@ class _Reader:
                     f"Run: chmod 600 {self.path.name}, or use password_file."
                 )
             return password
+        return self._password_in(table, file)
+
+    def _password_in(self, table: Table, file: str) -> str | None:
         place = self.path.parent / file
         try:
             if not place.is_file():
@@ -422,8 +428,15 @@ class _Reader:
 
     def _storage(self) -> StorageSettings:
         table = self._table("storage")
+        file = table.optional_text("password_file")
+        place = place_of(table, self.path.parent, None if file is None else self._password_in(table, file))
+        if isinstance(place, URL) and place.password is not None and file is None and is_open(self.path):
+            self.warnings.append(
+                f"{self.path.name}, storage.url: others than its owner can read the password in it. "
+                f"Run: chmod 600 {self.path.name}, or use password_file."
+            )
         settings = StorageSettings(
-            file=self.path.parent / table.text("file", "ampacity.db"),
+            place=place,
             keep_1s_days=table.number("keep_1s_days", 7.0, 0.01, 36_500, "days"),
             keep_1min_days=table.number("keep_1min_days", 90.0, 0.01, 36_500, "days"),
             keep_15min_days=table.number("keep_15min_days", 3650.0, 0.01, 36_500, "days"),

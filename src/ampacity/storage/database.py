@@ -1,50 +1,57 @@
-"""Opens the database, at the newest schema."""
+"""Opens the database, at the newest schema: a file of SQLite, or a PostgreSQL server by URL."""
 
 from __future__ import annotations
 
-import os
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from alembic.command import upgrade
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy import URL, Connection, Engine, Table
+from sqlalchemy.dialects import postgresql as pg_dialect
+from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.exc import SQLAlchemyError
 
-from ampacity.storage.errors import StorageError, StorageForeign, StorageNewer
+from ampacity.storage import postgresql, sqlite
+from ampacity.storage.errors import StorageError, StorageForeign, StorageNewer, cause_of
+from ampacity.storage.sqlite import BUSY_S
 
-__all__ = ["StorageError", "StorageForeign", "StorageNewer", "free_pages", "open_database", "writing"]
+__all__ = [
+    "BUSY_S",
+    "Place",
+    "StorageError",
+    "StorageForeign",
+    "StorageNewer",
+    "at_one_moment",
+    "copied",
+    "free_pages",
+    "open_database",
+    "shown",
+    "upsert",
+    "writing",
+]
 
-BUSY_S = 5.0
-
-OURS = 0x416D7063
-"""`PRAGMA application_id` of a database of ours: "Ampc"."""
-
-WAL_LEFT_BYTES = 8_000_000
-"""The write-ahead log is cut back to this after it has grown."""
+Place = Path | URL
+"""Where the record is."""
 
 
-def open_database(file: Path, *, busy_s: float = BUSY_S) -> Engine:
-    """An SQLite engine in WAL mode, its schema migrated. `busy_s`: how long it waits for another program that writes.
+def open_database(place: Place, *, busy_s: float = BUSY_S) -> Engine:
+    """An engine whose database is at the newest schema. `busy_s`: how long it waits for another program that writes.
 
     Raises:
-        StorageError: it can't be opened, or it is no database of ours; the file is left as it is.
+        StorageError: it can't be opened, or it is no database of ours; what is there is left as it is.
     """
-    _look(file)
-    _make_private(file)
-    engine = create_engine(f"sqlite:///{file}", connect_args={"timeout": busy_s, "check_same_thread": False})
-    event.listen(engine, "connect", _tune)
+    engine = sqlite.engine_of(place, busy_s) if isinstance(place, Path) else postgresql.engine_of(place, busy_s)
     try:
         with engine.begin() as connection:
-            _migrate(connection, file)
+            _migrate(connection, place)
     except (SQLAlchemyError, ValueError) as error:  # a damaged schema may be no text
         engine.dispose()
-        raise _unopened(file, getattr(error, "orig", None) or error) from error
+        raise sqlite.unopened(shown(place), cause_of(error)) from error
     except StorageError:
         engine.dispose()
         raise
@@ -56,84 +63,88 @@ def writing(engine: Engine, *, durable: bool = False) -> Iterator[Connection]:
     """A transaction that has the right to write from its beginning: it waits for its turn, and then does not fail for
     want of it. Committed at the end of the block, undone by an exception.
 
-    `durable`: what is committed survives a power cut; else the last commits may be lost in one, never the file.
+    `durable`: what is committed survives a power cut; else the last commits may be lost in one, never the rest.
     """
+    if not _is_sqlite(engine):
+        with engine.begin() as connection:
+            postgresql.begin(connection)
+            postgresql.sync(connection, durable=durable)
+            yield connection
+        return
     with engine.connect() as connection:
         if durable:
-            connection.exec_driver_sql("PRAGMA synchronous=FULL")
+            sqlite.sync(connection, "FULL")
         try:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            sqlite.begin(connection)
             yield connection
             connection.commit()
         finally:
             connection.rollback()
             if durable:
-                connection.exec_driver_sql("PRAGMA synchronous=NORMAL")
+                sqlite.sync(connection, "NORMAL")
+
+
+@contextmanager
+def at_one_moment(engine: Engine) -> Iterator[Connection]:
+    """All that is read in the block is as it was at its beginning."""
+    with engine.connect() as connection:
+        if _is_sqlite(engine):
+            connection.exec_driver_sql("BEGIN")
+        else:
+            connection.execution_options(isolation_level="REPEATABLE READ")
+        try:
+            yield connection
+        finally:
+            connection.rollback()
+
+
+def upsert(connection: Connection, table: Table, **values: Any) -> Any:
+    """An INSERT that has `on_conflict_do_update` and `excluded`."""
+    dialect = sqlite_dialect if connection.dialect.name == "sqlite" else pg_dialect
+    return dialect.insert(table).values(**values)
+
+
+def copied(connection: Connection) -> None:
+    """Rows were copied with their ids; new ones go on after them."""
+    if connection.dialect.name != "sqlite":
+        postgresql.count_on(connection)
 
 
 def free_pages(engine: Engine, most: int) -> None:
-    """Gives pages that hold nothing any more back to the disk."""
-    with engine.connect() as connection:
-        # A script is stepped to its end, which frees all; a statement would be stepped once, which frees one page.
-        connection.connection.cursor().executescript(f"PRAGMA incremental_vacuum({most})")
+    """Gives space that holds nothing any more back to the disk, where the engine does not do so by itself."""
+    if _is_sqlite(engine):
+        sqlite.free_pages(engine, most)
 
 
-def _unopened(file: Path, cause: object) -> StorageError:
-    return StorageError(f"{file} can't be opened ({cause}).")
+def shown(place: Place) -> str:
+    """For people: without a password."""
+    return str(place) if isinstance(place, Path) else postgresql.shown(place)
 
 
-def _look(file: Path) -> None:
-    """Reads what is there before anything is changed in it."""
-    try:
-        if not file.exists() or file.stat().st_size == 0:
-            return
-        with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True, timeout=BUSY_S)) as raw:
-            mark = raw.execute("PRAGMA application_id").fetchone()[0]
-            tables = {row[0] for row in raw.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    except (sqlite3.Error, OSError, ValueError) as error:
-        raise _unopened(file, error) from error
-    if tables and mark != OURS and not {"alembic_version", "batch"} <= tables:
-        raise StorageForeign(f"{file} is a database of another program.")
+def _is_sqlite(engine: Engine) -> bool:
+    return engine.dialect.name == "sqlite"
 
 
-def _make_private(file: Path) -> None:
-    """A new file is its owner's alone; the write-ahead log beside it gets the same rights."""
-    try:
-        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    except FileExistsError:
-        return
-    except OSError as error:
-        raise _unopened(file, error) from error
-
-
-def _tune(raw: DBAPIConnection, _: object) -> None:
-    cursor = raw.cursor()
-    # auto_vacuum only takes before the file's first page, which WAL writes.
-    # WAL, and no sync at each commit: an SD card wears by syncs. A power cut loses the last commits, never the file.
-    for pragma in (
-        "auto_vacuum=INCREMENTAL",
-        "journal_mode=WAL",
-        "synchronous=NORMAL",
-        f"journal_size_limit={WAL_LEFT_BYTES}",
-    ):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _migrate(connection: Connection, file: Path) -> None:
+def _migrate(connection: Connection, place: Place) -> None:
     config = Config()
     config.set_main_option("script_location", "ampacity.storage:migrations")
     config.attributes["connection"] = connection
     known = ScriptDirectory.from_config(config)
     head = known.get_current_head()
+    if not isinstance(place, Path):
+        postgresql.look(connection, place)
     if MigrationContext.configure(connection).get_current_revision() == head:
         return
-    # Explicit: the driver begins no transaction by itself for DDL. All of the migration or nothing, by one process.
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    # All of the migration or nothing, by one process.
+    if isinstance(place, Path):
+        sqlite.begin(connection)
+    else:
+        postgresql.begin(connection)
     at = MigrationContext.configure(connection).get_current_revision()
     if at == head:
         return
     if at is not None and at not in {script.revision for script in known.walk_revisions()}:
-        raise StorageNewer(f"{file} was written by a newer version (schema {at}).")
-    connection.exec_driver_sql(f"PRAGMA application_id = {OURS}")
+        raise StorageNewer(f"{shown(place)} was written by a newer version (schema {at}).")
+    if isinstance(place, Path):
+        sqlite.mark(connection)
     upgrade(config, "head")

@@ -31,3 +31,12 @@ class StorageDamaged(StorageError):
 
     code = "storage-damaged"
     remedy = "Move the file away and restore a copy of it; the controller begins a new one by itself."
+
+
+def cause_of(error: BaseException) -> str:
+    """What the database itself said, in its words."""
+    found = getattr(error, "orig", None) or error
+    told = found.args[0] if found.args else None
+    if isinstance(told, dict):  # as PostgreSQL answers: M is the message
+        return str(told.get("M", told))
+    return str(found)

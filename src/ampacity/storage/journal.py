@@ -15,7 +15,7 @@ from ampacity.core.decision import Decision
 from ampacity.core.observations import Observation
 from ampacity.core.site import Site
 from ampacity.storage.blocks import Block, Blocks, Described, Inbox, Pass
-from ampacity.storage.errors import StorageError
+from ampacity.storage.errors import StorageError, cause_of
 from ampacity.storage.history import Retention, forget
 from ampacity.storage.ledger import Ledger
 from ampacity.storage.rollup import Roller, figures
@@ -204,4 +204,4 @@ class JournalWriter:
 def _cause(error: Exception) -> str:
     if isinstance(error, StorageError):
         return error.what
-    return str(getattr(error, "orig", None) or error)
+    return cause_of(error)

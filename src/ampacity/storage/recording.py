@@ -23,7 +23,7 @@ from ampacity.storage.codec import (
     unpacked_site,
     unpacked_start,
 )
-from ampacity.storage.errors import StorageDamaged
+from ampacity.storage.errors import StorageDamaged, cause_of
 from ampacity.storage.schema import batches, gaps, runs, sites, snapshots
 
 LATEST_S = 2.0**37
@@ -90,7 +90,7 @@ def _readable() -> Iterator[None]:
     try:
         yield
     except (SQLAlchemyError, TypeError, ValueError, LookupError, OverflowError) as error:
-        raise StorageDamaged(f"A record can't be read ({getattr(error, 'orig', None) or error}).") from error
+        raise StorageDamaged(f"A record can't be read ({cause_of(error)}).") from error
 
 
 def recorded_runs(engine: Engine) -> list[Run]:

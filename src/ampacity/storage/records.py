@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, case, delete, func, insert, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from ampacity.core.observations import SessionEnded, SessionStarted
 from ampacity.links.ocpp.tags import normal_tag
+from ampacity.storage.database import upsert
 from ampacity.storage.schema import audit, sessions, settings, tags
 from ampacity.storage.transactions import keeping, reading
 
@@ -62,13 +62,18 @@ def finish_session(engine: Engine, ended: SessionEnded, wall_s: float) -> None:
 def write_end(connection: Connection, ended: SessionEnded, wall_s: float) -> None:
     """Its end, once; sent again, it completes what was not known. The energy of a session whose begin an earlier run of
     the controller saw is the difference of the charger's register."""
-    end = {"ended_s": wall_s, "energy_wh": stored_wh(ended.energy_wh), "reason": ended.reason}
-    new = upsert(sessions).values(charger=ended.charger, session=ended.session, **end)
+    end = {"ended_s": wall_s, "energy_wh": stored_wh(ended.energy_wh), "reason": _text(ended.reason)}
+    new = upsert(connection, sessions, charger=ended.charger, session=_text(ended.session), **end)
     kept = {name: func.coalesce(sessions.c[name], new.excluded[name]) for name in end}
     if ended.energy_wh is None and (stop_wh := stored_wh(ended.meter_wh)) is not None:
         counted = stop_wh - sessions.c.begin_wh
         kept["energy_wh"] = func.coalesce(sessions.c.energy_wh, case((counted >= 0, counted), else_=None))
     connection.execute(new.on_conflict_do_update(index_elements=["charger", "session"], set_=kept))
+
+
+def _text(told: str) -> str:
+    """Without what no database takes."""
+    return told.replace("\0", "")
 
 
 def stored_wh(energy_wh: int | None) -> int | None:
@@ -77,10 +82,10 @@ def stored_wh(energy_wh: int | None) -> int | None:
 
 def write_begin(connection: Connection, begun: SessionStarted, wall_s: float) -> None:
     """Its begin. What is stored of it already stays. It belongs to the account that the tag has now."""
-    tag = None if begun.tag is None else normal_tag(begun.tag) or None
+    tag = None if begun.tag is None else normal_tag(_text(begun.tag)) or None
     owner = None if tag is None else connection.execute(select(tags.c.account).where(tags.c.tag == tag)).scalar()
     row = {"started_s": wall_s, "begin_wh": stored_wh(begun.meter_wh), "tag": tag, "account": owner}
-    new = upsert(sessions).values(charger=begun.charger, session=begun.session, **row)
+    new = upsert(connection, sessions, charger=begun.charger, session=_text(begun.session), **row)
     kept = {name: func.coalesce(sessions.c[name], new.excluded[name]) for name in row}
     connection.execute(new.on_conflict_do_update(index_elements=["charger", "session"], set_=kept))
 
@@ -138,7 +143,7 @@ def give_session(
         owner = connection.execute(select(sessions.c.account).where(one)).scalar()
         if free and owner is not None:
             return False
-        new = upsert(sessions).values(charger=charger, session=session, account=account)
+        new = upsert(connection, sessions, charger=charger, session=session, account=account)
         connection.execute(
             new.on_conflict_do_update(index_elements=["charger", "session"], set_={"account": new.excluded.account})
         )
@@ -175,7 +180,7 @@ def put_setting(connection: Connection, key: str, value: str | None) -> None:
     if value is None:
         connection.execute(delete(settings).where(settings.c.key == key))
         return
-    row = upsert(settings).values(key=key, value=value)
+    row = upsert(connection, settings, key=key, value=value)
     connection.execute(row.on_conflict_do_update(index_elements=["key"], set_={"value": value}))
 
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Table, func, select
-from sqlalchemy.dialects.sqlite import insert
 
 from ampacity.core.decision import Decision
 from ampacity.core.observations import Observed
 from ampacity.storage.codec import packed, unpacked
+from ampacity.storage.database import upsert
 from ampacity.storage.errors import StorageDamaged
 from ampacity.storage.schema import rollups, seconds
 
@@ -249,5 +249,5 @@ def _write_spreads(connection: Connection, span_s: int, start_s: int, series: Ma
 
 
 def _put(connection: Connection, table: Table, key: Mapping[str, int], body: Mapping[str, Any]) -> None:
-    row = insert(table).values(**key, body=packed(body))
+    row = upsert(connection, table, **key, body=packed(body))
     connection.execute(row.on_conflict_do_update(index_elements=list(key), set_={"body": row.excluded.body}))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table
 
 metadata = MetaData()
+
+BIG = BigInteger().with_variant(Integer, "sqlite")
+"""64 bit; SQLite's always are."""
 
 runs = Table(
     "run",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", BIG, primary_key=True),
     Column("started_s", Float, nullable=False),
     Column("monotonic_s", Float, nullable=False, doc="the controller's clock at that moment"),
     Column("version", String, nullable=False),
@@ -17,8 +20,8 @@ runs = Table(
 sites = Table(
     "site",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("run", Integer, nullable=False),
+    Column("id", BIG, primary_key=True),
+    Column("run", BIG, nullable=False),
     Column("from_s", Float, nullable=False, doc="controller's clock; the site holds from this pass on"),
     Column("site", LargeBinary, nullable=False),
     Column("toml", String, nullable=False),
@@ -26,21 +29,21 @@ sites = Table(
 batches = Table(
     "batch",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("run", Integer, nullable=False),
+    Column("id", BIG, primary_key=True),
+    Column("run", BIG, nullable=False),
     Column("first_s", Float, nullable=False, doc="controller's clock, of the first pass in it"),
     Column("last_s", Float, nullable=False),
     Column("wall_s", Float, nullable=False, doc="when it was written"),
-    Column("passes", Integer, nullable=False),
+    Column("passes", BIG, nullable=False),
     Column("body", LargeBinary, nullable=False, doc="the passes, see codec.Pass"),
-    Column("first_pass", Integer, doc="its number in the run, lost ones counted; NULL before schema 0002"),
+    Column("first_pass", BIG, doc="its number in the run, lost ones counted; NULL before schema 0002"),
     Index("batch_by_time", "run", "first_s"),
 )
 snapshots = Table(
     "snapshot",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("run", Integer, nullable=False),
+    Column("id", BIG, primary_key=True),
+    Column("run", BIG, nullable=False),
     Column("before_s", Float, nullable=False, doc="controller's clock: what was observed before this pass"),
     Column("wall_s", Float, nullable=False),
     Column("body", LargeBinary, nullable=False),
@@ -49,24 +52,24 @@ snapshots = Table(
 gaps = Table(
     "gap",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("run", Integer, nullable=False),
+    Column("id", BIG, primary_key=True),
+    Column("run", BIG, nullable=False),
     Column("first_s", Float, nullable=False),
     Column("last_s", Float, nullable=False),
-    Column("passes", Integer, nullable=False),
+    Column("passes", BIG, nullable=False),
     Column("why", String, nullable=False),
 )
 seconds = Table(
     "second",
     metadata,
-    Column("minute", Integer, primary_key=True, doc="minutes since 1970"),
+    Column("minute", BIG, primary_key=True, doc="minutes since 1970"),
     Column("body", LargeBinary, nullable=False, doc="{series: 60 float32, NaN where nothing was seen}"),
 )
 rollups = Table(
     "rollup",
     metadata,
-    Column("span_s", Integer, primary_key=True, doc="60 or 900"),
-    Column("start_s", Integer, primary_key=True),
+    Column("span_s", BIG, primary_key=True, doc="60 or 900"),
+    Column("start_s", BIG, primary_key=True),
     Column("body", LargeBinary, nullable=False, doc="{series: [least, mean, most, seconds]}"),
 )
 sessions = Table(
@@ -76,17 +79,17 @@ sessions = Table(
     Column("session", String, primary_key=True),
     Column("started_s", Float),
     Column("ended_s", Float),
-    Column("energy_wh", Integer),
+    Column("energy_wh", BIG),
     Column("reason", String),
-    Column("begin_wh", Integer, doc="the charger's register at its begin; NULL where that was not seen"),
+    Column("begin_wh", BIG, doc="the charger's register at its begin; NULL where that was not seen"),
     Column("tag", String, doc="what was held to the charger, in the form of normal_tag; NULL: nothing, or not told"),
-    Column("account", Integer, doc="whose it is; NULL: nobody's in particular"),
+    Column("account", BIG, doc="whose it is; NULL: nobody's in particular"),
     Index("session_by_account", "account"),
 )
 events = Table(
     "event",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", BIG, primary_key=True),
     Column("at_s", Float, nullable=False),
     Column("code", String, nullable=False),
     Column("params", String, nullable=False, doc="JSON, names and values"),
@@ -102,7 +105,7 @@ settings = Table(
 audit = Table(
     "audit",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", BIG, primary_key=True),
     Column("at_s", Float, nullable=False),
     Column("who", String, nullable=False),
     Column("key", String, nullable=False),
@@ -112,7 +115,7 @@ audit = Table(
 accounts = Table(
     "account",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", BIG, primary_key=True),
     Column("name", String, nullable=False),
     Column("email", String, nullable=False, unique=True, doc="in the form of accounts.normal_email"),
     Column("role", String, nullable=False, doc="owner, installer or driver"),
@@ -125,9 +128,9 @@ accounts = Table(
 sign_ins = Table(
     "sign_in",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", BIG, primary_key=True),
     Column("secret_hash", String, nullable=False, unique=True, doc="SHA-256 of what the cookie holds"),
-    Column("account", Integer, doc="NULL: a kiosk"),
+    Column("account", BIG, doc="NULL: a kiosk"),
     Column("language", String, doc="of a kiosk"),
     Column("device", String, nullable=False),
     Column("address", String, nullable=False, doc="where it was seen last"),
@@ -140,12 +143,12 @@ sign_ins = Table(
 invitations = Table(
     "invitation",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", BIG, primary_key=True),
     Column("key_hash", String, nullable=False, unique=True, doc="SHA-256 of what the link holds"),
     Column("kind", String, nullable=False, doc="first-start, invitation or reset"),
     Column("role", String, nullable=False),
     Column("name", String, nullable=False),
-    Column("account", Integer, doc="whose password is reset; NULL: of the other kinds"),
+    Column("account", BIG, doc="whose password is reset; NULL: of the other kinds"),
     Column("made_by", String, nullable=False),
     Column("made_s", Float, nullable=False),
     Column("until_s", Float, nullable=False),
@@ -156,15 +159,15 @@ tags = Table(
     metadata,
     Column("tag", String, primary_key=True, doc="as chargers send it, in one form"),
     Column("name", String, nullable=False),
-    Column("account", Integer, doc="whose it is; NULL: nobody's in particular"),
+    Column("account", BIG, doc="whose it is; NULL: nobody's in particular"),
     Column("seen_s", Float, doc="when it was last held to a charger; NULL: never"),
 )
 tokens = Table(
     "token",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", BIG, primary_key=True),
     Column("secret_hash", String, nullable=False, unique=True, doc="SHA-256 of the token"),
-    Column("account", Integer, nullable=False, doc="who made it: it is good as long as this is an owner"),
+    Column("account", BIG, nullable=False, doc="who made it: it is good as long as this is an owner"),
     Column("name", String, nullable=False),
     Column("scopes", String, nullable=False, doc="separated by spaces"),
     Column("made_s", Float, nullable=False),

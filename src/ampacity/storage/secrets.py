@@ -12,6 +12,9 @@ _SECRET = re.compile(
 )
 
 
+_IN_URL = re.compile(r"""(://[^\s:/@"']*:)[^\s@"']+(?=@)""")
+
+
 def without_secrets(toml: str) -> str:
-    """The text with every password, token and secret blanked, and all else as it was."""
-    return _SECRET.sub(lambda found: found[1] + BLANK, toml)
+    """The text with every password, token and secret blanked, those in a URL too, and all else as it was."""
+    return _IN_URL.sub(r"\1***", _SECRET.sub(lambda found: found[1] + BLANK, toml))

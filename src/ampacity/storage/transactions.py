@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from ampacity.storage.database import writing
-from ampacity.storage.errors import StorageError
+from ampacity.storage.errors import StorageError, cause_of
 
 
 @contextmanager
@@ -38,4 +38,4 @@ def _told() -> Iterator[None]:
     try:
         yield
     except (SQLAlchemyError, UnicodeError, OverflowError) as error:
-        raise StorageError(f"The database refused ({getattr(error, 'orig', None) or error}).") from error
+        raise StorageError(f"The database refused ({cause_of(error)}).") from error

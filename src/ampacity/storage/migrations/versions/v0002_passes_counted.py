@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from ampacity.storage.schema import BIG
+
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
@@ -12,7 +14,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("batch", sa.Column("first_pass", sa.Integer))
+    op.add_column("batch", sa.Column("first_pass", BIG))
     op.create_index("snapshot_by_time", "snapshot", ["run", "before_s"])
 
 

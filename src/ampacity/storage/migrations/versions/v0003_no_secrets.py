@@ -6,6 +6,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from ampacity.storage.schema import BIG
 from ampacity.storage.secrets import without_secrets
 
 revision = "0003"
@@ -15,9 +16,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("session", sa.Column("begin_wh", sa.Integer))
+    op.add_column("session", sa.Column("begin_wh", BIG))
     connection = op.get_bind()
-    connection.exec_driver_sql("PRAGMA secure_delete=ON")  # what is overwritten is gone from the file as well
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA secure_delete=ON")  # what is overwritten is gone from the file as well
     for number, toml in connection.execute(sa.text("SELECT id, toml FROM site")).all():
         kept = without_secrets(toml)
         if kept != toml:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from ampacity.storage.schema import BIG
+
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
@@ -14,7 +16,7 @@ depends_on = None
 def upgrade() -> None:
     op.create_table(
         "account",
-        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("id", BIG, primary_key=True),
         sa.Column("name", sa.String, nullable=False),
         sa.Column("email", sa.String, nullable=False, unique=True),
         sa.Column("role", sa.String, nullable=False),
@@ -26,9 +28,9 @@ def upgrade() -> None:
     )
     op.create_table(
         "sign_in",
-        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("id", BIG, primary_key=True),
         sa.Column("secret_hash", sa.String, nullable=False, unique=True),
-        sa.Column("account", sa.Integer),
+        sa.Column("account", BIG),
         sa.Column("language", sa.String),
         sa.Column("device", sa.String, nullable=False),
         sa.Column("address", sa.String, nullable=False),
@@ -40,12 +42,12 @@ def upgrade() -> None:
     op.create_index("sign_in_by_account", "sign_in", ["account"])
     op.create_table(
         "invitation",
-        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("id", BIG, primary_key=True),
         sa.Column("key_hash", sa.String, nullable=False, unique=True),
         sa.Column("kind", sa.String, nullable=False),
         sa.Column("role", sa.String, nullable=False),
         sa.Column("name", sa.String, nullable=False),
-        sa.Column("account", sa.Integer),
+        sa.Column("account", BIG),
         sa.Column("made_by", sa.String, nullable=False),
         sa.Column("made_s", sa.Float, nullable=False),
         sa.Column("until_s", sa.Float, nullable=False),
@@ -53,9 +55,9 @@ def upgrade() -> None:
     )
     op.create_table(
         "token",
-        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("id", BIG, primary_key=True),
         sa.Column("secret_hash", sa.String, nullable=False, unique=True),
-        sa.Column("account", sa.Integer, nullable=False),
+        sa.Column("account", BIG, nullable=False),
         sa.Column("name", sa.String, nullable=False),
         sa.Column("scopes", sa.String, nullable=False),
         sa.Column("made_s", sa.Float, nullable=False),

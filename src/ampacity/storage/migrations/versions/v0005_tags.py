@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from ampacity.storage.schema import BIG
+
 revision = "0005"
 down_revision = "0004"
 branch_labels = None
@@ -16,7 +18,7 @@ def upgrade() -> None:
         "tag",
         sa.Column("tag", sa.String, primary_key=True),
         sa.Column("name", sa.String, nullable=False),
-        sa.Column("account", sa.Integer),
+        sa.Column("account", BIG),
         sa.Column("seen_s", sa.Float),
     )
 
