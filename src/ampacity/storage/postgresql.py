@@ -61,6 +61,14 @@ def look(connection: Connection, url: URL) -> None:
         )
 
 
+def unopened(place: str, cause: object) -> StorageError:
+    return StorageError(
+        f"{place} can't be opened ({cause}).",
+        remedy="Check that the server runs and can be reached, that database and role are there, and the password. "
+        "Control goes on without a record.",
+    )
+
+
 def count_on(connection: Connection) -> None:
     """Ids go on after the highest that is there: rows were copied with theirs."""
     for table in (table.name for table in metadata.sorted_tables if "id" in table.c):
