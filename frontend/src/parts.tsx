@@ -6,8 +6,8 @@ import { clock, has, t } from "./texts";
 /** What went wrong and what to do, in the reader's language where there is a text of it. */
 export function told(problem: unknown): string {
   if (!(problem instanceof Problem)) return String(problem);
-  const { code, detail, remedy, params } = problem.body;
-  return has(`errors.${code}`) ? t(`errors.${code}`, params) : `${detail} ${remedy}`.trim();
+  const { code, detail, remedy, params, place } = problem.body;
+  return has(`errors.${code}`) ? t(`errors.${code}`, { place: place ?? "site.toml", detail: `${detail} ${remedy}`.trim(), ...params }) : `${detail} ${remedy}`.trim();
 }
 export function Trouble({ problem }: { problem: unknown }): JSX.Element | null {
   if (!problem) return null;

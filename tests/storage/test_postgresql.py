@@ -78,7 +78,7 @@ def test_a_database_of_another_program_is_refused_and_left_alone(postgres: Serve
 
 def test_a_database_that_is_not_there_is_told(postgres: Server) -> None:
     # Sometimes the server hangs up before the driver has read what it said.
-    with pytest.raises(StorageError, match="does not exist|network error") as caught:
+    with pytest.raises(StorageError, match=r"does not exist|network error") as caught:
         open_database(postgres.url("nowhere"))
     assert "that database and role are there" in caught.value.remedy
 

@@ -15,6 +15,7 @@ from ampacity.storage.records import (
     Session,
     changes,
     finish_session,
+    newest_changes,
     sessions_between,
     set_setting,
     setting,
@@ -55,6 +56,15 @@ def test_a_setting_that_cannot_be_stored_is_an_error_and_no_change(engine: Engin
     lock.close()
     assert setting(engine, "k") is None
     assert changes(engine) == []
+
+
+def test_the_newest_changes_come_first_page_by_page_and_by_what_they_are_of(engine: Engine) -> None:
+    for number in range(4):
+        set_setting(engine, "a%.x" if number % 2 else "b.x", str(number), who="anna", wall_s=float(number))
+    first = newest_changes(engine, 2)
+    assert [one.new for one in first] == ["3", "2"]
+    assert [one.new for one in newest_changes(engine, 9, before=first[-1].id)] == ["1", "0"]
+    assert [one.new for one in newest_changes(engine, 9, under=["a%"])] == ["3", "1"]
 
 
 def test_every_change_of_a_setting_is_audited(engine: Engine) -> None:

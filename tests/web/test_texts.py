@@ -27,8 +27,6 @@ LANGUAGES = ("en", "es", "de", "fr", "ca", "nl")
 TEXTS = {name: json.loads((FOLDER / f"{name}.json").read_text()) for name in LANGUAGES}
 ENGLISH = {f"{group}.{key}": text for group, texts in TEXTS["en"].items() for key, text in texts.items()}
 SOURCE = "\n".join(path.read_text() for path in (ROOT / "frontend" / "src").rglob("*.ts*"))
-IN_THEIR_OWN_WORDS = {"site-refused"}
-"""Told by the server, which names the place in site.toml; in English."""
 BY_THE_SERVER = {"labels", "events", "mail"}
 """Groups of which the server itself writes."""
 
@@ -48,6 +46,11 @@ def subclasses(kind: type[AmpacityError]) -> list[type[AmpacityError]]:
     return [kind, *(one for below in kind.__subclasses__() for one in subclasses(below))]
 
 
+def cautions() -> set[str]:
+    source = "".join(path.read_text() for path in (ROOT / "src" / "ampacity" / "config").glob("*.py"))
+    return set(re.findall(r"Caution\(\s*\"([a-z0-9-]+)\"", source))
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_language_has_every_text_with_the_same_gaps_to_fill(language: str) -> None:
     own = {f"{group}.{key}": text for group, texts in TEXTS[language].items() for key, text in texts.items()}
@@ -64,9 +67,10 @@ def test_every_language_has_every_text_with_the_same_gaps_to_fill(language: str)
         ("flags", {flag.value for flag in Flag}),
         ("blind", {why.value for why in Blindness}),
         ("features", {feature.value for feature in Feature}),
-        ("errors", codes() - IN_THEIR_OWN_WORDS),
+        ("errors", codes()),
         ("errors", {kind.code for kind in (*subclasses(MailFailed), *subclasses(WebhookFailed))}),
         ("events", set(CODES)),
+        ("cautions", cautions()),
     ],
 )
 def test_everything_that_can_be_said_has_its_text(group: str, names: set[str]) -> None:

@@ -5,7 +5,7 @@ import type { PageProps } from "../main";
 import { Field, Link, Page, Switch, told, Trouble, useLoaded } from "../parts";
 import { has, moment, t } from "../texts";
 
-interface Preview { changes: { place: string; before: unknown; after: unknown }[]; warnings: string[]; refused: ProblemBody[]; changed_meanwhile: boolean }
+interface Preview { changes: { place: string; before: unknown; after: unknown }[]; warnings: { code: string | null; params: Record<string, string | number>; what: string }[]; refused: ProblemBody[]; changed_meanwhile: boolean }
 const SUPPLIES: Record<string, string> = {
   "single-phase": "M10 6v28M26 6v28",
   "split-phase": "M10 6v28M20 6v28M30 6v28",
@@ -121,7 +121,7 @@ export function LoadManagementPage({ live, who, lost }: PageProps): JSX.Element 
           <h2>{t("lm.changes")}</h2>
           {preview.changes.length === 0 && <p>{t("lm.no-changes")}</p>}
           <ul>{preview.changes.map((one) => <li key={one.place}><b>{placed(one.place, name)}</b>: {shown(one.before)} → {shown(one.after)}</li>)}</ul>
-          {preview.warnings.map((one) => <p class="note" key={one}>{one}</p>)}
+          {preview.warnings.map((one) => <p class="note" key={one.what}>{one.code && has(`cautions.${one.code}`) ? t(`cautions.${one.code}`, one.params) : one.what}</p>)}
           {blocked.map((one) => <Trouble key={one.code + String(one.place)} problem={new Problem(one, 422)} />)}
           {preview.changed_meanwhile && <p class="trouble" role="alert">{t("errors.changed-meanwhile", { by: "" })}</p>}
           {lost && <p class="trouble" role="alert">{t("lm.lost")}</p>}

@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { call, get, put, type ProblemBody } from "../api";
 import type { PageProps } from "../main";
 import { Choice, Field, go, Link, Page, Remove, Switch, Trouble, useLoaded } from "../parts";
@@ -154,18 +154,23 @@ function wirings(lines: string[], now: string[] | null): [string, string][] {
   return [...(now ? [] : ([["", t("chargers.wiring-unknown")]] as [string, string][])), ...[...lines, ...two, ...three].map((one): [string, string] => [one, one])];
 }
 
-interface Line { at_s: number; who: string; key: string; old: string | null; new: string | null }
+interface Line { id: number; at_s: number; who: string; key: string; old: string | null; new: string | null }
 export function Audit(_: PageProps): JSX.Element {
-  const [lines, problem] = useLoaded(() => get<Line[]>("/audit"));
+  const [lines, setLines] = useState<Line[]>([]);
+  const [more, setMore] = useState(true);
+  const [problem, setProblem] = useState<unknown>(null);
+  const load = (before: number | null): void => void get<Line[]>(`/audit?limit=100${before === null ? "" : `&before=${before}`}`).then((got) => { setLines((known) => (before === null ? got : [...known, ...got])); setMore(got.length === 100); setProblem(null); }, setProblem);
+  useEffect(() => load(null), []);
   return (
     <Page title={t("audit.title")} back="/settings">
       <Trouble problem={problem} />
       <div class="scroll" tabIndex={0} role="region" aria-label={t("audit.title")}>
         <table>
           <thead><tr><th>{t("audit.when")}</th><th>{t("audit.who")}</th><th>{t("audit.what")}</th><th>{t("audit.before")}</th><th>{t("audit.after")}</th></tr></thead>
-          <tbody>{(lines ?? []).map((one, row) => <tr key={row}><td>{moment(one.at_s)}</td><td>{one.who}</td><td>{one.key}</td><td>{one.old ?? "–"}</td><td>{one.new ?? "–"}</td></tr>)}</tbody>
+          <tbody>{lines.map((one) => <tr key={one.id}><td>{moment(one.at_s)}</td><td>{one.who}</td><td>{one.key}</td><td>{one.old ?? "–"}</td><td>{one.new ?? "–"}</td></tr>)}</tbody>
         </table>
       </div>
+      {more && lines.length > 0 && <button onClick={() => load(lines.at(-1)?.id ?? null)}>{t("lately.more")}</button>}
     </Page>
   );
 }

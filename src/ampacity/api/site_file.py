@@ -14,7 +14,7 @@ from ampacity.config.mistakes import SiteFileError
 from ampacity.config.rewrite import Setting, text_with, write
 from ampacity.config.site_toml import parse, read_text
 from ampacity.storage.accounts import note
-from ampacity.storage.records import changes as audit_of
+from ampacity.storage.records import newest_changes
 from ampacity.storage.transactions import keeping
 
 Changes = Mapping[str, Setting | None]
@@ -125,7 +125,6 @@ def _shown(value: object) -> str | None:
 
 
 def _changed(services: Services, installation: Installation) -> ChangedMeanwhile:
-    lines = [one for one in audit_of(services.engine()) if one.key.startswith(_PLACES)]
-    last = lines[-1] if lines else None
+    last = next(iter(newest_changes(services.engine(), 1, under=_PLACES)), None)
     who = last.who if last is not None else "Somebody"
     return ChangedMeanwhile(f"{who} has saved since you began.", by=who, at_s=None if last is None else last.at_s)

@@ -8,6 +8,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from ampacity.config.installation import AppSettings
+from ampacity.config.mistakes import Caution
 from ampacity.config.table import Table, hint, shown
 from ampacity.core.features import Feature, Features, SolarMode, conflicts
 from ampacity.core.phases import PhaseAmps, Supply
@@ -107,22 +108,36 @@ def feature_warnings(
     features: Features, schedules: Sequence[Schedule], zone: ZoneInfo, meters: Collection[str], chargers: int
 ) -> list[str]:
     """What is allowed, and worth a look."""
-    warnings = []
+    warnings: list[str] = []
     if not features.steers:
         warnings.append(
-            "features: load management is off; no charger gets more than its safe current. Set dynamic = true."
+            Caution(
+                "off",
+                "features: load management is off; no charger gets more than its safe current. Set dynamic = true.",
+            )
         )
     if not features.reads_meter and meters:
         warnings.append(
-            f"features: the fixed current alone holds, and meter {', '.join(meters)} is not read. "
-            "Set dynamic = true if the breaker is to be watched."
+            Caution(
+                "meter-unread",
+                f"features: the fixed current alone holds, and meter {', '.join(meters)} is not read. "
+                "Set dynamic = true if the breaker is to be watched.",
+                meter=", ".join(meters),
+            )
         )
     if Feature.SCHEDULES in features.on and schedules and zone.key == "UTC":
-        warnings.append('site: the schedules go by UTC. Set time_zone, as "Europe/Madrid".')
+        warnings.append(Caution("by-utc", 'site: the schedules go by UTC. Set time_zone, as "Europe/Madrid".'))
     if Feature.SCHEDULES not in features.on and schedules:
-        warnings.append("features: there are schedules, and they are off. Set schedules = true.")
+        warnings.append(
+            Caution("schedules-off", "features: there are schedules, and they are off. Set schedules = true.")
+        )
     if Feature.DYNAMIC in features.on and chargers == 1:
-        warnings.append("features: there is one charger. Set single = true and dynamic = false; it is the same job.")
+        warnings.append(
+            Caution(
+                "one-charger",
+                "features: there is one charger. Set single = true and dynamic = false; it is the same job.",
+            )
+        )
     return warnings
 
 

@@ -22,6 +22,20 @@ class Mistake:
     remedy: str
 
 
+class Caution(str):
+    """What is allowed, and worth a look: in English as it is, for other languages by its code and what it fills in."""
+
+    __slots__ = ("code", "params")
+
+    code: str
+    params: Mapping[str, str | float]
+
+    def __new__(cls, code: str, words: str, **params: str | float) -> Caution:
+        made = super().__new__(cls, words)
+        made.code, made.params = code, params
+        return made
+
+
 class SiteFileError(AmpacityError):
     """A site.toml that can't be used."""
 

@@ -21,7 +21,7 @@ from ampacity.config.installation import (
     OcppSettings,
     StorageSettings,
 )
-from ampacity.config.mistakes import Mistake, SiteFileError, line_of, lines_of_keys
+from ampacity.config.mistakes import Caution, Mistake, SiteFileError, line_of, lines_of_keys
 from ampacity.config.security import (
     certificate_cn_of,
     check_doors,
@@ -506,16 +506,24 @@ class _Reader:
 
 
 def _warnings(site: Site, region: str, connections: tuple[ChargerConnection, ...], ocpp: OcppSettings) -> list[str]:
-    warnings = []
+    warnings: list[str] = []
     for circuit in site.circuits:
         if circuit.meter is not None and circuit.worst_load_a is None:
             warnings.append(
-                f"circuits.{circuit.id}: worst_load_a is not stated, so the safe currents can't be proven. "
-                "Set the most the building draws there, per line, without cars."
+                Caution(
+                    "worst-load",
+                    f"circuits.{circuit.id}: worst_load_a is not stated, so the safe currents can't be proven. "
+                    "Set the most the building draws there, per line, without cars.",
+                    circuit=circuit.id,
+                )
             )
         if region == "north-america" and circuit.continuous_factor == 1.0:
             warnings.append(
-                f"circuits.{circuit.id}: continuous_factor is 1.0. Right only for a breaker listed for 100 %."
+                Caution(
+                    "factor-1",
+                    f"circuits.{circuit.id}: continuous_factor is 1.0. Right only for a breaker listed for 100 %.",
+                    circuit=circuit.id,
+                )
             )
     for charger in site.chargers:
         warnings += _charger_warnings(charger, site)
@@ -525,26 +533,45 @@ def _warnings(site: Site, region: str, connections: tuple[ChargerConnection, ...
 
 def _charger_warnings(charger: Charger, site: Site) -> list[str]:
     place = f"chargers.{charger.id}"
-    warnings = []
+    warnings: list[str] = []
     if charger.wiring is None and len(site.supply.lines) > 1:
-        warnings.append(f"{place}: its wiring is unknown, so it is counted on every line. Set `lines`.")
+        words = f"{place}: its wiring is unknown, so it is counted on every line. Set `lines`."
+        warnings.append(Caution("wiring-unknown", words, charger=charger.id))
     limit, narrowest = min(
         (min(site.circuits[site.index_of_circuit[c]].limit_a), c) for c in site.path(charger.circuit)
     )
     if charger.min_a > limit:
         warnings.append(
-            f"{place}: its minimum is more than circuit {narrowest} bears ({limit:g} A): it will never charge. "
-            "Put it on a larger circuit."
+            Caution(
+                "minimum-too-large",
+                f"{place}: its minimum is more than circuit {narrowest} bears ({limit:g} A): it will never charge. "
+                "Put it on a larger circuit.",
+                charger=charger.id,
+                circuit=narrowest,
+                limit_a=limit,
+            )
         )
     elif charger.max_a > limit:
         warnings.append(
-            f"{place}: max_a {charger.max_a:g} A is more than circuit {narrowest} bears ({limit:g} A). It is held to "
-            "that while it obeys; set its own maximum lower, on the charger and here."
+            Caution(
+                "maximum-too-large",
+                f"{place}: max_a {charger.max_a:g} A is more than circuit {narrowest} bears ({limit:g} A). It is held "
+                "to that while it obeys; set its own maximum lower, on the charger and here.",
+                charger=charger.id,
+                circuit=narrowest,
+                limit_a=limit,
+                max_a=charger.max_a,
+            )
         )
     if not charger.guarded:
         warnings.append(
-            f"{place}: it can't fall back by itself; offline, it counts at {charger.max_a:g} A. Set max_a as low as "
-            "the charger's own."
+            Caution(
+                "unguarded",
+                f"{place}: it can't fall back by itself; offline, it counts at {charger.max_a:g} A. Set max_a as low "
+                "as the charger's own.",
+                charger=charger.id,
+                max_a=charger.max_a,
+            )
         )
     return warnings
 

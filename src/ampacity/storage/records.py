@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, Engine, case, delete, func, insert, select
+from sqlalchemy import Connection, Engine, case, delete, func, insert, or_, select
 
 from ampacity.core.observations import SessionEnded, SessionStarted
 from ampacity.links.ocpp.tags import normal_tag
@@ -47,6 +48,8 @@ class Change:
     """None: it was not set."""
     new: str | None
     """None: it was removed."""
+    id: int = field(default=0, compare=False)
+    """Later ones are higher."""
 
 
 def finish_session(engine: Engine, ended: SessionEnded, wall_s: float) -> None:
@@ -190,10 +193,26 @@ def changes(engine: Engine, key: str | None = None) -> list[Change]:
     Raises:
         StorageError: it can't be read.
     """
-    lines = audit.c
-    query = select(lines.at_s, lines.who, lines.key, lines.old, lines.new).order_by(lines.id)
+    query = _CHANGE.order_by(audit.c.id)
     if key is not None:
-        query = query.where(lines.key == key)
+        query = query.where(audit.c.key == key)
+    with reading(engine) as connection:
+        return [Change(**row) for row in connection.execute(query).mappings()]
+
+
+def newest_changes(
+    engine: Engine, limit: int, *, before: int | None = None, under: Collection[str] = ()
+) -> list[Change]:
+    """The audit, newest first. `before`: lines with a lower id; `under`: of keys that begin with one of these.
+
+    Raises:
+        StorageError: it can't be read.
+    """
+    query = _CHANGE.order_by(audit.c.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(audit.c.id < before)
+    if under:
+        query = query.where(or_(*(audit.c.key.startswith(one, autoescape=True) for one in under)))
     with reading(engine) as connection:
         return [Change(**row) for row in connection.execute(query).mappings()]
 
@@ -202,6 +221,7 @@ def _setting(connection: Connection, key: str) -> str | None:
     return connection.execute(select(settings.c.value).where(settings.c.key == key)).scalar()
 
 
+_CHANGE = select(audit.c.id, audit.c.at_s, audit.c.who, audit.c.key, audit.c.old, audit.c.new)
 _SESSION = select(
     *(
         sessions.c[name]

@@ -22,8 +22,10 @@ from ampacity.api.setup import (
     status_of,
 )
 from ampacity.api.site_file import SiteRefused, checked, save, saving, value_at, version_of
-from ampacity.storage.records import changes as audit_of
-from ampacity.storage.records import set_setting, setting
+from ampacity.config.installation import Installation
+from ampacity.config.mistakes import Caution
+from ampacity.core.site import ChargerId, CircuitId
+from ampacity.storage.records import newest_changes, set_setting, setting
 
 router = APIRouter(tags=["load management"])
 
@@ -64,11 +66,20 @@ class Difference(BaseModel):
     after: Any
 
 
+class Worth(BaseModel):
+    """What is allowed, and worth a look. Its words are the text `cautions.<code>`, with `params` filled in; without a
+    code, `what` is all there is."""
+
+    code: str | None
+    params: dict[str, str | float]
+    what: str
+
+
 class Preview(BaseModel):
     """What saving would do."""
 
     changes: list[Difference]
-    warnings: list[str]
+    warnings: list[Worth]
     refused: list[dict[str, Any]]
     changed_meanwhile: bool
 
@@ -105,6 +116,7 @@ class DisclaimerOld(Problem):
 class Line(BaseModel):
     """A change that was made."""
 
+    id: int
     at_s: float
     who: str
     key: str
@@ -126,11 +138,11 @@ def preview(
     installation = services.control.installation
     refused = refusals(installation, given.form, person, accepted=accepted(services) is not None)
     changes = changes_of(installation, given.form)
-    warnings: list[str] = []
+    warnings: list[Worth] = []
     if not refused:
         try:
             after = checked(installation, changes)
-            warnings = [one for one in after.warnings if one not in installation.warnings]
+            warnings = [_worth(after, one) for one in after.warnings if one not in installation.warnings]
         except SiteRefused as problem:
             refused = [problem]
     return Preview(
@@ -185,10 +197,13 @@ def audit(
     person: Annotated[Person, access(STAFF, Scope.ADMIN)],
     services: Reach,
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+    before: Annotated[int | None, Query(ge=1, le=2**53)] = None,
 ) -> list[Line]:
-    """Who changed what, newest first."""
-    lines = audit_of(services.engine())[-limit:]
-    return [Line(at_s=one.at_s, who=one.who, key=one.key, old=one.old, new=one.new) for one in reversed(lines)]
+    """Who changed what, newest first; `before`: lines that are older than the one with this id."""
+    return [
+        Line(id=one.id, at_s=one.at_s, who=one.who, key=one.key, old=one.old, new=one.new)
+        for one in newest_changes(services.engine(), limit, before=before)
+    ]
 
 
 def since_s(services: Services) -> float | None:
@@ -216,3 +231,14 @@ def accepted(services: Services) -> Accepted | None:
         return None
     known = json.loads(value)
     return Accepted(by=known["by"], at_s=known["at_s"]) if known["version"] == DISCLAIMER_VERSION else None
+
+
+def _worth(installation: Installation, warning: str) -> Worth:
+    if not isinstance(warning, Caution):
+        return Worth(code=None, params={}, what=warning)
+    params = dict(warning.params)
+    if "charger" in params:
+        params["charger"] = installation.name_of(ChargerId(str(params["charger"])))
+    if "circuit" in params:
+        params["circuit"] = installation.circuit_name_of(CircuitId(str(params["circuit"])))
+    return Worth(code=warning.code, params=params, what=warning)
