@@ -21,6 +21,7 @@ const pages: [RegExp, Load][] = [
   [/^(\/settings\/chargers)?\/link$/, async () => (await import("./pages/tags")).Linking],
   [/^\/settings\/audit$/, async () => (await import("./pages/settings")).Audit],
   [/^\/settings\/notifications$/, async () => (await import("./pages/notifications")).Notifications],
+  [/^\/settings\/check$/, async () => (await import("./pages/selfcheck")).SelfCheck],
   [/^\/settings\/backup$/, async () => (await import("./pages/backup")).Backup],
   [/^\/events$/, async () => (await import("./pages/events")).Events],
   [/^\/charger\/[^/]+$/, async () => (await import("./pages/charger")).ChargerPage],

@@ -21,10 +21,13 @@ from ampacity import __version__
 from ampacity.api.identity import Identity
 from ampacity.api.machine import app_url
 from ampacity.api.ports import Services
+from ampacity.api.routes.diagnosis import shown
 from ampacity.api.routes.options import TAGS_REQUIRED
 from ampacity.api.server import create
 from ampacity.api.serving import AppServer, Tls, given_tls, own_tls
-from ampacity.config.installation import ChargerConnection, Installation, MeterConnection
+from ampacity.commission.gathered import facts_of
+from ampacity.commission.selfcheck import Facts
+from ampacity.config.installation import ChargerConnection, Installation
 from ampacity.config.rewrite import with_charger
 from ampacity.config.site_toml import load
 from ampacity.config.steered import effective, family_named
@@ -33,17 +36,28 @@ from ampacity.core.errors import AmpacityError, SiteError
 from ampacity.core.observations import Observation, SessionEnded
 from ampacity.core.phases import Supply
 from ampacity.core.site import Charger, ChargerId, MeterId, Site
-from ampacity.devices.catalogue import charger_families, meter_families
+from ampacity.devices.catalogue import charger_families
 from ampacity.devices.charger_family import ChargerFamily
-from ampacity.kept import ON, KeptCheck, KeptEvents, KeptTags, notification_settings, resume_sessions
-from ampacity.links.modbus import Bus, ModbusMeter, SerialPort
+from ampacity.kept import (
+    ON,
+    KeptCheck,
+    KeptEvents,
+    KeptTags,
+    keep_diagnosis,
+    keep_tallies,
+    notification_settings,
+    resume_sessions,
+    resume_tallies,
+)
 from ampacity.links.ocpp.admission import Knock
 from ampacity.links.ocpp.endpoint import Endpoint, StationFacts
 from ampacity.links.ocpp.server import OcppServer, tls_context
+from ampacity.links.tally import Tally
 from ampacity.runtime.allowances import Allowances, Plan
 from ampacity.runtime.chronicle import Chronicle, NoEvents
 from ampacity.runtime.desk import Desk, Latest
 from ampacity.runtime.happenings import Happenings
+from ampacity.runtime.linkwatch import LinkWatch
 from ampacity.runtime.loop import Loop, Watcher
 from ampacity.runtime.notices import Notices
 from ampacity.runtime.notifications import Notifications, Sender, Settings
@@ -53,6 +67,7 @@ from ampacity.runtime.supervise import supervised
 from ampacity.runtime.tags import Tags
 from ampacity.runtime.updates import Updates
 from ampacity.runtime.watchdog import Watchdog
+from ampacity.sources import Sources
 from ampacity.storage.errors import StorageError
 from ampacity.storage.history import Retention
 from ampacity.storage.journal import JournalWriter
@@ -60,8 +75,8 @@ from ampacity.storage.records import finish_session, setting
 from ampacity.storage.store import Store
 from ampacity.web.texts import text
 
-SHORTEST_ANSWER_S = 1.0
 TAGS_EVERY_S = 10.0
+LINKS_EVERY_S = 60.0
 ALIVE_S = 10.0
 
 _log = structlog.get_logger("ampacity")
@@ -142,6 +157,9 @@ class Steered:
     def refuse(self, ocpp_id: str) -> None:
         self._desk.do(lambda: self._app.server.refuse(ocpp_id))
 
+    def facts(self) -> Facts:
+        return self._app.facts()
+
     def restart(self) -> None:
         self._desk.do(self._app.end_and_restart)
 
@@ -216,9 +234,11 @@ class App:
             self._happenings,
         ]
         self.loop = Loop(site, self.clock, self.server, self._journal, [*own, *watchers])
-        self._buses: dict[object, Bus] = {}
-        self.meters = {connection.meter: self._meter(site, connection) for connection in installation.meters}
+        self._sources = Sources(self.clock.now_s)
+        self.meters = {connection.meter: self._sources.meter(site, connection) for connection in installation.meters}
         self._reading: dict[MeterId, asyncio.Task[None]] = {}
+        self._tallied: set[str] = set()
+        """Devices whose counts of earlier runs were added."""
         self._ended = asyncio.Event()
         self.is_to_restart = False
         """Somebody wishes it to start anew once `run` has ended."""
@@ -258,19 +278,19 @@ class App:
         stop = asyncio.create_task(self._ended.wait(), name="stop")
         ready = asyncio.create_task(self._tell_ready(), name="ready")
         alive = asyncio.create_task(_tell_alive(), name="alive")
+        watching = asyncio.create_task(self._watch_links(), name="link watch")
         try:
             done, _ = await asyncio.wait([serving, stop, *tasks], return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 await task
         finally:
             self._watchdog.stopping()
-            await _cancelled([stop, ready, alive, tags, *self._reading.values(), *tasks])
+            await _cancelled([stop, ready, alive, tags, watching, *self._reading.values(), *tasks])
             left = await self.server.park()
             if left:
                 _log.warning("chargers-not-parked", chargers=left, remedy="Their leases end by themselves.")
             await _cancelled([serving, *links])
-            for bus in self._buses.values():
-                await bus.close()
+            await self._sources.close()
             if isinstance(self._journal, JournalWriter):
                 await asyncio.to_thread(self._journal.close)
             for one in reversed(beside):
@@ -278,6 +298,19 @@ class App:
             if self._store is not None:
                 self._store.close()
             _log.info("ended", site=self.installation.site.name)
+
+    def facts(self) -> Facts:
+        """What the self-check goes by. For any thread."""
+        return facts_of(
+            self.installation,
+            meters=dict(self.meters),
+            latest=self.desk.latest,
+            stations=self.server.facts(),
+            tally=self.server.tally,
+            version=__version__,
+            newer=self._updates.newer,
+            now_s=self.clock.now_s(),
+        )
 
     def end_and_restart(self) -> None:
         """On the control loop's thread."""
@@ -300,7 +333,7 @@ class App:
         changed_supply = site.supply is not self.loop.site.supply or site.nominal_v != self.loop.site.nominal_v
         after = {connection.meter: connection for connection in installation.meters}
         fresh = {
-            meter: self._meter(site, connection)
+            meter: self._sources.meter(site, connection)
             for meter, connection in after.items()
             if changed_supply or before.get(meter) != connection
         }
@@ -339,14 +372,41 @@ class App:
                     required = await asyncio.to_thread(lambda: setting(store.engine(), TAGS_REQUIRED) == ON)
                     await asyncio.to_thread(self.tags.load)
                     await asyncio.to_thread(lambda: resume_sessions(store.engine(), self.sessions))
+                    await asyncio.to_thread(lambda: self._resume_tallies(store))
                     self.tags.require(required)
                     loaded = True
                 else:
                     await asyncio.to_thread(self.tags.load)
                 await asyncio.to_thread(self.tags.flush)
+                await asyncio.to_thread(self._keep_diagnosis, store)
             except StorageError as error:
                 _log.debug("tags-not-kept", what=error.what)
             await asyncio.sleep(TAGS_EVERY_S)
+
+    def _tallies(self) -> dict[str, Tally]:
+        """By device, those that have been counted on from earlier runs."""
+        found = {f"meter {meter}": source.tally for meter, source in dict(self.meters).items()}
+        found |= {f"charger {one.id}": self.server.tally(one.id) for one in self.loop.site.chargers}
+        return found
+
+    async def _watch_links(self) -> None:
+        watch = LinkWatch(self.events.put, time.time)
+        while True:
+            found = {source.name: source.tally for source in self.meters.values()}
+            for one in self.loop.site.chargers:
+                found[self.installation.name_of(one.id)] = self.server.tally(one.id)
+            watch.look(found)
+            await asyncio.sleep(LINKS_EVERY_S)
+
+    def _resume_tallies(self, store: Store) -> None:
+        fresh = {device: tally for device, tally in self._tallies().items() if device not in self._tallied}
+        resume_tallies(store.engine(), fresh)
+        self._tallied |= fresh.keys()
+
+    def _keep_diagnosis(self, store: Store) -> None:
+        self._resume_tallies(store)
+        keep_tallies(store.engine(), {name: tally for name, tally in self._tallies().items() if name in self._tallied})
+        keep_diagnosis(store.engine(), shown(self.facts(), time.time()).model_dump_json())
 
     def _start_app(self, store: Store) -> AppServer:
         settings, folder = self.installation.app, self.installation.path.resolve().parent
@@ -418,38 +478,6 @@ class App:
             started_s=self.clock.now_s(),
             wall_s=time.time,
         )
-
-    def _meter(self, site: Site, connection: MeterConnection) -> ModbusMeter:
-        families = meter_families()
-        family = family_named(families, connection.device, f"meters.{connection.meter}.device")
-        answer_s = max(SHORTEST_ANSWER_S, family.answer_max_s if family is not None else 0.0)
-        volts = [site.nominal_v]
-        if site.supply is Supply.LINE_TO_LINE:
-            volts.append(site.nominal_v / 3**0.5)
-        return ModbusMeter(
-            connection.meter,
-            self._bus(connection, answer_s),
-            address=connection.address,
-            unit=connection.unit,
-            family=family,
-            families=families,
-            period_s=connection.period_s,
-            lines=len(site.supply.lines),
-            nominal_v=volts,
-            now_s=self.clock.now_s,
-        )
-
-    def _bus(self, connection: MeterConnection, answer_s: float) -> Bus:
-        """One for each serial line, and one for each address: many gateways allow a single connection."""
-        if connection.host is not None:
-            key: object = (connection.host, connection.port)
-            bus = self._buses.get(key) or Bus.tcp(connection.host, connection.port, answer_s=answer_s)
-        else:
-            key = str(connection.serial)
-            port = SerialPort(str(connection.serial), connection.baud, connection.parity, connection.stop_bits)
-            bus = self._buses.get(key) or Bus.rtu(port, answer_s=answer_s)
-        self._buses[key] = bus
-        return bus
 
     def _adopt(self, ocpp_id: str) -> Endpoint | None:
         """Takes an unknown charger into site.toml, its wiring unknown, and into control."""

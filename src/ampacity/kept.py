@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
 from ampacity.core.site import ChargerId
+from ampacity.links.tally import Tally
 from ampacity.runtime.chronicle import KeptEvent
 from ampacity.runtime.happenings import CODES, Event
 from ampacity.runtime.notifications import Settings, settings_from
 from ampacity.runtime.sessions import Running, Sessions
 from ampacity.runtime.tags import KnownTag
 from ampacity.runtime.updates import Checked, checked_from, checked_text
+from ampacity.storage.database import upsert
 from ampacity.storage.events import EventRows
 from ampacity.storage.records import open_sessions, put_setting, setting
+from ampacity.storage.schema import tallies as rows
 from ampacity.storage.tags import TagRows
-from ampacity.storage.transactions import keeping
+from ampacity.storage.transactions import keeping, reading
 
 NOTIFICATIONS = "notifications"
+DIAGNOSIS = "diagnosis"
 UPDATE_CHECK, UPDATE_CHECKED = "updates.check", "updates.checked"
 ON, OFF = "on", "off"
 
@@ -87,6 +93,41 @@ def notification_settings(engine: Engine) -> Settings:
         return settings_from(setting(engine, NOTIFICATIONS))
     except ValueError:
         return Settings()
+
+
+def keep_diagnosis(engine: Engine, diagnosis: str) -> None:
+    """The newest look of the controller at itself, for a terminal beside it."""
+    with keeping(engine, durable=False) as connection:
+        put_setting(connection, DIAGNOSIS, diagnosis)
+
+
+def read_diagnosis(engine: Engine) -> str | None:
+    return setting(engine, DIAGNOSIS)
+
+
+def resume_tallies(engine: Engine, tallies: Mapping[str, Tally]) -> None:
+    """Adds what earlier runs have counted. `tallies`: by device.
+
+    Raises:
+        StorageError
+    """
+    with reading(engine) as connection:
+        kept = {row.device: row.body for row in connection.execute(select(rows.c.device, rows.c.body))}
+    for device, tally in tallies.items():
+        with suppress(ValueError):
+            found = json.loads(kept.get(device, "{}"))
+            tally.resume(found if isinstance(found, dict) else {})
+
+
+def keep_tallies(engine: Engine, tallies: Mapping[str, Tally]) -> None:
+    """
+    Raises:
+        StorageError
+    """
+    with keeping(engine, durable=False) as connection:
+        for device, tally in tallies.items():
+            row = upsert(connection, rows, device=device, body=json.dumps(tally.kept()))
+            connection.execute(row.on_conflict_do_update(index_elements=["device"], set_={"body": row.excluded.body}))
 
 
 def resume_sessions(engine: Engine, sessions: Sessions) -> None:

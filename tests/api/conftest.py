@@ -22,6 +22,7 @@ from ampacity.api.identity import Identity
 from ampacity.api.passwords import Hashing
 from ampacity.api.ports import Knock, Latest, Services, StationFacts
 from ampacity.api.server import create
+from ampacity.commission.selfcheck import Facts
 from ampacity.config.installation import Installation
 from ampacity.config.site_toml import load
 from ampacity.config.template import new_site_text
@@ -39,6 +40,9 @@ OWNER_EMAIL = "ann@x.org"
 PASSWORD = "horse battery staple"
 
 
+NOTHING_KNOWN = Facts(meters=(), chargers=(), version="1", newer=None, reads_meter=True)
+
+
 @dataclass
 class FakeControl:
     """A controller whose passes are made by the test."""
@@ -47,13 +51,14 @@ class FakeControl:
     clock_s: float = 1000.0
     latest: Latest | None = None
     seen: list[Observation] = field(default_factory=list)
-    facts: dict[ChargerId, StationFacts] = field(default_factory=dict)
+    introduced: dict[ChargerId, StationFacts] = field(default_factory=dict)
     observed: Observed = field(default_factory=Observed)
     told: list[Callable[[Latest], None]] = field(default_factory=list)
     used: list[Installation] = field(default_factory=list)
     knocks: list[Knock] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     restarts: int = 0
+    known: Facts = NOTHING_KNOWN
 
     def put(self, one: Observation) -> None:
         self.seen.append(one)
@@ -62,7 +67,7 @@ class FakeControl:
         return self.clock_s
 
     def stations(self) -> Mapping[ChargerId, StationFacts]:
-        return self.facts
+        return self.introduced
 
     def knocking(self) -> Sequence[Knock]:
         return [one for one in self.knocks if one.ocpp_id not in self.refused]
@@ -73,6 +78,9 @@ class FakeControl:
     def watch(self, told: Callable[[Latest], None]) -> Callable[[], None]:
         self.told.append(told)
         return lambda: self.told.remove(told)
+
+    def facts(self) -> Facts:
+        return self.known
 
     def restart(self) -> None:
         self.restarts += 1

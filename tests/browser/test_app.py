@@ -31,6 +31,7 @@ PAGES = (
     "/settings/audit",
     "/settings/notifications",
     "/settings/backup",
+    "/settings/check",
     "/events",
     "/charger/garage-left",
     "/about",

@@ -192,7 +192,7 @@ async def test_a_bad_frame_is_no_reading_and_does_not_stop_the_meter(fault: Answ
         got = await run_until(one, 3)
         await bus.close()
     assert {reading.currents.values for reading in got} == {EM3XX.samples[0].currents}
-    assert one.counters.failed == 1
+    assert one.tally.failures == 1
 
 
 async def test_figures_that_cannot_be_are_told_as_a_reading_without_figures() -> None:

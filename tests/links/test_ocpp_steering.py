@@ -30,6 +30,7 @@ from ampacity.links.ocpp.profiles import OPERATING_PROFILE
 from ampacity.links.ocpp.remembered import Remembered
 from ampacity.links.ocpp.server import OcppServer
 from ampacity.links.ocpp.station import Endpoint, Station
+from ampacity.links.tally import Tally
 
 FAMILIES = charger_families()
 LEFT = ChargerId("left")
@@ -289,7 +290,7 @@ async def test_a_request_without_an_answer_is_given_up_in_words() -> None:
 
     async with asyncio.timeout(5):
         with pytest.raises(NoAnswer, match="no answer within"):
-            await Calls(nowhere).call(GetConfiguration(), patience_s=0.01)
+            await Calls(nowhere, Tally()).call(GetConfiguration(), patience_s=0.01)
 
 
 async def test_an_answer_to_something_else_is_not_taken_for_the_one_that_is_waited_for() -> None:
@@ -298,7 +299,7 @@ async def test_an_answer_to_something_else_is_not_taken_for_the_one_that_is_wait
         for one, value in (("other", b"1"), (message_id, b"2"), (message_id, b"3")):
             calls.answered(Result(one, Raw(value)))
 
-    calls = Calls(send)
+    calls = Calls(send, Tally())
     async with asyncio.timeout(5):
         assert await calls.call(GetConfiguration(), patience_s=5.0) == 2
 
@@ -307,7 +308,7 @@ async def test_what_waits_for_an_answer_gives_way_to_what_is_urgent() -> None:
     async def nowhere(_: str) -> None:
         return None
 
-    calls = Calls(nowhere)
+    calls = Calls(nowhere, Tally())
     async with asyncio.timeout(5):
         task = asyncio.create_task(calls.call(GetConfiguration(), patience_s=1000.0))
         await asyncio.sleep(0)

@@ -27,7 +27,7 @@ LANGUAGES = ("en", "es", "de", "fr", "ca", "nl")
 TEXTS = {name: json.loads((FOLDER / f"{name}.json").read_text()) for name in LANGUAGES}
 ENGLISH = {f"{group}.{key}": text for group, texts in TEXTS["en"].items() for key, text in texts.items()}
 SOURCE = "\n".join(path.read_text() for path in (ROOT / "frontend" / "src").rglob("*.ts*"))
-BY_THE_SERVER = {"labels", "events", "mail"}
+BY_THE_SERVER = {"labels", "events", "mail", "selfcheck"}
 """Groups of which the server itself writes."""
 
 
@@ -80,6 +80,8 @@ def test_everything_that_can_be_said_has_its_text(group: str, names: set[str]) -
 def test_an_events_text_asks_for_nothing_that_the_event_does_not_have() -> None:
     known = {"circuit": {"circuit"}, "charger": {"charger"}}
     more = {
+        "link-poor": {"device", "share_pct"},
+        "link-fine": {"device"},
         "budget-half": {"used_pct"},
         "limit-exceeded": {"line", "measured_a", "limit_a"},
         "session-ended": {"energy_kwh"},
@@ -96,7 +98,7 @@ def test_an_events_text_asks_for_nothing_that_the_event_does_not_have() -> None:
 def test_every_text_that_the_page_asks_for_is_there_and_none_is_left_over() -> None:
     asked = set(re.findall(r"\bt\(\s*\"([\w-]+\.[\w.-]+)\"", SOURCE)) | set(
         re.findall(
-            r"\"((?:app|live|lm|enter|energy|people|security|audit|kiosk|sessions|tags|linking|about|tokens|schedules|chargers|notify|backup|updates|lately|charger)\.[\w-]+)\"",
+            r"\"((?:app|live|lm|enter|energy|people|security|audit|kiosk|sessions|tags|linking|about|tokens|schedules|chargers|notify|backup|updates|lately|charger|selfcheck)\.[\w-]+)\"",
             SOURCE,
         )
     )

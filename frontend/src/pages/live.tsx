@@ -15,6 +15,7 @@ export function LiveHome({ live, who }: PageProps): JSX.Element {
     <Page title={live.site.name}>
       <StatusLine live={live} />
       {live.circuits.map((circuit) => <Bars key={circuit.id} circuit={circuit} lines={live.site.lines} />)}
+      {(who.account.role === "owner" || who.account.role === "installer") && (live.circuits.some((one) => one.blind !== null) || live.chargers.some((one) => !one.online || one.flag !== null)) && <Link to="/settings/check" class="onward">{t("selfcheck.look")} ›</Link>}
       <h2>{t("live.chargers")}</h2>
       {live.chargers.length === 0 && <p>{t("live.no-chargers")}</p>}
       <div class="cards">{chargers.map((one) => <ChargerCard key={one.id} one={one} steers={steers(one, who)} mine={own(one)} onward />)}</div>

@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 from sqlalchemy import Engine
 
 from ampacity.api.access import Identify
+from ampacity.commission.selfcheck import Facts
 from ampacity.config.installation import Installation
 from ampacity.core.observations import Observation
 from ampacity.core.site import ChargerId
@@ -59,6 +60,10 @@ class Control(Protocol):
     def watch(self, told: Callable[[Latest], None]) -> Callable[[], None]:
         """`told` is called after every decision, on the control thread: it must return at once. Returns how to stop
         it."""
+        ...
+
+    def facts(self) -> Facts:
+        """What the self-check goes by."""
         ...
 
     def restart(self) -> None:

@@ -16,6 +16,7 @@ from ampacity.api.problems import on_error
 from ampacity.api.routes import (
     accounts,
     backup,
+    diagnosis,
     events,
     features,
     first_start,
@@ -54,6 +55,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     notifications.router,
     updates.router,
     backup.router,
+    diagnosis.router,
 )
 """One a file of `api/routes`."""
 

@@ -15,6 +15,7 @@ from ampacity.cli.charger import charger
 from ampacity.cli.check import check
 from ampacity.cli.demo import demo
 from ampacity.cli.devices import devices
+from ampacity.cli.doctor import doctor
 from ampacity.cli.init import init
 from ampacity.cli.out import FAILED, INTERRUPTED, fail, print_json, stderr
 from ampacity.cli.plan import plan
@@ -48,6 +49,7 @@ app.add_typer(account)
 app.command("run")(run_command)
 app.command()(backup)
 app.command()(restore)
+app.command()(doctor)
 app.command()(demo)
 app.command()(simulate)
 app.command()(plan)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import termios
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -19,6 +20,7 @@ from ampacity.core.observations import MeterReading, Observation
 from ampacity.core.phases import PhaseAmps
 from ampacity.core.site import MeterId
 from ampacity.devices.meter_family import FrameAbsurd, MeterFamily
+from ampacity.links.tally import Tally
 
 SLOW_EVERY_S = 15.0
 """How often figures that change slowly are read."""
@@ -49,16 +51,6 @@ class MeterMismatch(DeviceError):
 
     code = "meter-mismatch"
     remedy = "Set the device that is installed."
-
-
-@dataclass(slots=True)
-class Counters:
-    """Frames since the start."""
-
-    sent: int = 0
-    received: int = 0
-    failed: int = 0
-    """Without a good answer, or with one that can't be what flows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +108,19 @@ class Bus:
         self._holding: set[int] = set()
         """Units that answer to reading holding registers, and not input registers."""
         self._misses = 0
+        self._tallies: dict[int, Tally] = {}
+        self._asked = Tally()
+        """Of the unit that is being asked."""
+        self._heard_bytes = 0
+        """Since it was asked."""
+
+    @property
+    def connected(self) -> bool:
+        return self._client is not None and bool(self._client.connected)
+
+    def tally(self, unit: int) -> Tally:
+        """What has passed to and from this unit."""
+        return self._tallies.setdefault(unit, Tally())
 
     @classmethod
     def tcp(cls, host: str, port: int, *, answer_s: float) -> Bus:
@@ -165,6 +170,7 @@ class Bus:
 
     async def _read(self, unit: int, address: int, count: int) -> list[int]:
         async with self._lock:
+            self._asked = self.tally(unit)
             client = await self._connected()
             await self._silence()
             answer = await self._ask(client, unit, address, count)
@@ -189,6 +195,7 @@ class Bus:
             client.close()
             raise MeterSilent("No connection.", remedy=self._unreachable)
         self._client = client
+        self._asked.connections += 1
         return client
 
     def _drop(self) -> None:
@@ -197,8 +204,12 @@ class Bus:
             self._client = None
 
     def _heard(self, sending: bool, data: bytes) -> bytes:
+        now_s = time.monotonic()
         if sending:
+            self._asked.gave_out(len(data), now_s)
             return data
+        self._asked.took_in(len(data), now_s)
+        self._heard_bytes += len(data)
         if self._serial is not None:
             pause_s = self._answer_s if self._doubtful else self._serial.pause_s
             self._free_s = asyncio.get_running_loop().time() + pause_s
@@ -225,6 +236,9 @@ class Bus:
     async def _ask(self, client: Client, unit: int, address: int, count: int) -> ModbusPDU:
         """One request and its answer, which has the registers asked for or is an exception response."""
         self._asking, good = True, False
+        tally, begun_s = self._asked, time.monotonic()
+        tally.requests += 1
+        self._heard_bytes = 0
         try:
             holding = unit in self._holding
             ask = client.read_holding_registers if holding else client.read_input_registers
@@ -235,8 +249,13 @@ class Bus:
         except (ConnectionException, OSError, RuntimeError) as error:
             # uvloop raises RuntimeError for writing into a connection that has just ended.
             self._drop()
+            tally.timeouts += 1
             raise MeterSilent("The connection was lost.", remedy=self._unreachable) from error
         except ModbusException as error:
+            if self._heard_bytes:
+                tally.garbled += 1
+            else:
+                tally.timeouts += 1
             raise MeterSilent(f"Unit {unit} did not answer within {self._answer_s:g} s.") from error
         finally:
             self._asking = False
@@ -246,7 +265,14 @@ class Bus:
                 if self._serial is None or self._misses >= SILENT_AFTER:
                     self._drop()
                     self._misses = 0
-        if not good:
+        if good:
+            now_s = time.monotonic()
+            if isinstance(answer, ExceptionResponse):
+                tally.exceptions += 1
+            else:
+                tally.answered(now_s - begun_s, now_s)
+        else:
+            tally.garbled += 1
             raise MeterSilent(f"Unit {unit} answered something else than what it was asked.")
         return answer
 
@@ -295,7 +321,6 @@ class ModbusMeter:
         self._frequency_wrong = False
         self._settings: dict[int, int] = {}
         """What the registers of the setup held when they were last read."""
-        self.counters = Counters()
         self.energy_import_wh: int | None = None
         """As last read; None before the first time."""
         self.identified: str | None = None
@@ -303,9 +328,22 @@ class ModbusMeter:
         self.own_number: str | None = None
         """As it told when it was identified; None: it does not tell."""
 
+        self.trouble: DeviceError | None = None
+        """Why its newest answer is missing or can't be used; None: it is good, or it was not asked yet."""
+
     @property
     def name(self) -> str:
         return f"meter {self._meter} ({self._address})"
+
+    @property
+    def connected(self) -> bool:
+        """Whether the adapter, or the gateway, is there."""
+        return self._bus.connected
+
+    @property
+    def tally(self) -> Tally:
+        """What has passed to and from it."""
+        return self._bus.tally(self._unit)
 
     async def run(self, put: Callable[[Observation], None]) -> None:
         """Identifies the meter, then reads it on a steady schedule.
@@ -314,7 +352,11 @@ class ModbusMeter:
             MeterSilent: it has not answered for several periods.
             MeterMismatch: another device answers.
         """
-        family = await self._identify()
+        try:
+            family = await self._identify()
+        except DeviceError as error:
+            self.trouble = error
+            raise
         await self._read_own_number(family)
         await self._check_setup(family)
         loop = asyncio.get_running_loop()
@@ -325,6 +367,7 @@ class ModbusMeter:
                 reading = await self._reading(family)
             except (MeterSilent, FrameAbsurd) as error:
                 failures += 1
+                self.trouble = error
                 if error.code != told:
                     told = error.code
                     _log.warning(error.code, meter=self.name, what=error.what, remedy=error.remedy)
@@ -336,6 +379,7 @@ class ModbusMeter:
                 if told:
                     _log.info("meter-back", meter=self.name, failures=failures)
                 failures, told = 0, ""
+                self.trouble = None
                 put(reading)
                 if self._now_s() - slow_s >= SLOW_EVERY_S:
                     slow_s = self._now_s()
@@ -356,7 +400,7 @@ class ModbusMeter:
         try:
             reading = family.reading(self._meter, registers, at_s, self._lines, self._nominal_v)
         except FrameAbsurd:
-            self.counters.failed += 1
+            self.tally.garbled += 1
             raise
         return replace(reading, energy_import_wh=self.energy_import_wh, serial=self.own_number)
 
@@ -410,14 +454,7 @@ class ModbusMeter:
         self.own_number = number or self.own_number
 
     async def _read(self, address: int, count: int) -> list[int]:
-        self.counters.sent += 1
-        try:
-            words = await self._bus.read(self._unit, address, count)
-        except MeterSilent:
-            self.counters.failed += 1
-            raise
-        self.counters.received += 1
-        return words
+        return await self._bus.read(self._unit, address, count)
 
     async def _identify(self) -> MeterFamily:
         known = self._family

@@ -80,6 +80,8 @@ CODES: Mapping[str, Severity] = {
     "charger-guarded": Severity.INFO,
     "charger-faulted": Severity.ALARM,
     "charger-mended": Severity.INFO,
+    "link-poor": Severity.WARNING,
+    "link-fine": Severity.INFO,
     "budget-half": Severity.ALARM,
     "budget-fine": Severity.INFO,
     "limit-exceeded": Severity.WARNING,

@@ -110,6 +110,8 @@ class Updates:
         self._tell = tell
         self._ask = ask
         self._wall_s = wall_s
+        self.newer: str | None = None
+        """A later version, as far as this run has looked."""
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._work, name="updates", daemon=True)
 
@@ -142,6 +144,7 @@ class Updates:
             return
         if newest is None:
             return
+        self.newer = newest if is_newer(newest, self._version) else None
         told = before.told
         if is_newer(newest, self._version) and newest != told:
             self._tell([Event(at_s=now_s, code="update-available", params={"version": newest})])

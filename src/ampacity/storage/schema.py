@@ -96,6 +96,12 @@ events = Table(
     Index("event_by_time", "at_s"),
     sqlite_autoincrement=True,  # a page that asks for what is older must not get what is newer
 )
+tallies = Table(
+    "tally",
+    metadata,
+    Column("device", String, primary_key=True, doc="`meter main`, `charger left`"),
+    Column("body", String, nullable=False, doc="JSON, see links.tally"),
+)
 settings = Table(
     "setting",
     metadata,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -11,6 +12,7 @@ import msgspec
 
 from ampacity.links.ocpp import framing
 from ampacity.links.ocpp.messages import Outgoing
+from ampacity.links.tally import Tally
 
 
 class NoAnswer(Exception):
@@ -28,8 +30,9 @@ class Refused(NoAnswer):
 class Calls:
     """Correlates answers with requests. Answers that come late, twice or unasked are passed over."""
 
-    def __init__(self, send: Callable[[str], Awaitable[None]]) -> None:
+    def __init__(self, send: Callable[[str], Awaitable[None]], tally: Tally) -> None:
         self._send = send
+        self._tally = tally
         self._waiting: tuple[str, asyncio.Future[bytes]] | None = None
         self._limit: asyncio.Timeout | None = None
         self._begin_s = 0.0
@@ -46,18 +49,28 @@ class Calls:
         future: asyncio.Future[bytes] = loop.create_future()
         self._waiting = (message_id, future)
         self._begin_s = loop.time()
+        begun_s = time.monotonic()
+        self._tally.requests += 1
         try:
             async with asyncio.timeout(patience_s) as self._limit:
                 await self._send(framing.call_text(message_id, payload))
                 answer = await future
         except TimeoutError as error:
+            self._tally.timeouts += 1
             raise NoAnswer(f"no answer within {loop.time() - self._begin_s:.0f} s") from error
+        except Refused:
+            self._tally.exceptions += 1
+            raise
         finally:
             self._waiting = self._limit = None
         try:
-            return msgspec.json.decode(answer)
+            decoded = msgspec.json.decode(answer)
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            self._tally.garbled += 1
             raise NoAnswer(f"an answer that is no JSON ({error})") from error
+        now_s = time.monotonic()
+        self._tally.answered(now_s - begun_s, now_s)
+        return decoded
 
     def hurry(self, patience_s: float) -> None:
         """Something more urgent waits: the request under way is given up after so long in all."""

@@ -11,12 +11,15 @@ from ampacity.links.ocpp.profiles import Form
 from ampacity.links.ocpp.tags import TagVerdict
 from ampacity.links.ocpp.told_time import ToldTime
 from ampacity.links.ocpp.transactions import Transactions
+from ampacity.links.tally import Tally
 
 
 class Remembered:
     """Of one charger, as long as this program runs."""
 
     def __init__(self, charger: ChargerId, next_transaction: Callable[[], int]) -> None:
+        self.tally = Tally()
+        """What has passed to and from it."""
         self.clock = ChargerClock()
         self.told: ToldTime | None = None
         """The time that it is told; None before it has connected."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -29,6 +30,7 @@ from ampacity.links.ocpp.pace import Pace
 from ampacity.links.ocpp.remembered import Remembered
 from ampacity.links.ocpp.station import Station
 from ampacity.links.ocpp.tags import Authorise, everybody
+from ampacity.links.tally import Tally
 
 LARGEST_MESSAGE = 256 * 1024
 MESSAGES = 600
@@ -250,6 +252,13 @@ class OcppServer:
             task.cancel()
         return left
 
+    def tally(self, charger: ChargerId) -> Tally:
+        """What has passed to and from it."""
+        return self._known(charger).tally
+
+    def _known(self, charger: ChargerId) -> Remembered:
+        return self._remembered.setdefault(charger, Remembered(charger, self._next_transaction))
+
     # --- a connection ---
 
     def _holder(self, charger: ChargerId) -> GuardedConnection | None:
@@ -268,11 +277,19 @@ class OcppServer:
     ) -> None:
         self._doorway.leave(connection)
         charger = endpoint.charger
+        remembered = self._known(charger)
+        tally = remembered.tally
+        tally.connections += 1
+
+        async def send(text: str) -> None:
+            tally.gave_out(len(text), time.monotonic())
+            await connection.send(text)
+
         station = Station(
             endpoint,
             self._families,
-            self._remembered.setdefault(charger, Remembered(charger, self._next_transaction)),
-            send=connection.send,
+            remembered,
+            send=send,
             put=put,
             now_s=self._now_s,
             wall=self._wall,
@@ -289,7 +306,7 @@ class OcppServer:
         worker.add_done_callback(lambda task: _tell_failure(charger, task))
         why = ""
         try:
-            await self._listen_to(station, connection)
+            await self._listen_to(station, connection, send)
         except ConnectionClosed as closed:
             why = str(closed)
         finally:
@@ -301,7 +318,9 @@ class OcppServer:
                 _log.info("charger-gone", charger=charger, why=why)
                 put(ChargerLink(charger=charger, at_s=self._now_s(), online=False))
 
-    async def _listen_to(self, station: Station, connection: GuardedConnection) -> None:
+    async def _listen_to(
+        self, station: Station, connection: GuardedConnection, send: Callable[[str], Awaitable[None]]
+    ) -> None:
         """Ends with ConnectionClosed. Bytes, so that a text which is no UTF-8 does not end the connection."""
         while True:
             message = await connection.recv(decode=False)
@@ -312,7 +331,7 @@ class OcppServer:
                     await self._session_ended(station.ended)
                 station.ended = None
             if answer is not None:
-                await connection.send(answer)
+                await send(answer)
 
     async def _keep_pace(self, endpoint: Endpoint, size: int) -> None:
         """What is not read fills the charger's own buffers, and nobody else's."""

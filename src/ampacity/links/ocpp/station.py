@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
@@ -71,7 +72,7 @@ class Station:
         self._wall = wall
         self._authorise = authorise
         self._told = remembered.told = remembered.told or ToldTime(wall(), now_s())
-        self._calls = Calls(send)
+        self._calls = Calls(send, remembered.tally)
         self._steering = Steering(endpoint, remembered, self.family, self._calls, now_s=now_s, told=self._told)
         self._connected_s = now_s()
         self._booted = False
@@ -104,14 +105,18 @@ class Station:
 
     def receive(self, message: str | bytes) -> str | None:
         """Works in one message; returns the answer to send, if it wants one. Never raises."""
+        tally, now_s = self._remembered.tally, time.monotonic()
+        tally.took_in(len(message), now_s)
         match framing.frame_of(message):
             case framing.Call(message_id, action, payload):
+                tally.last_good_s = now_s
                 return self._called(message_id, action, payload)
             case framing.Result() as result:
                 self._calls.answered(result)
             case framing.Refusal() as refusal:
                 self._calls.refused(refusal)
             case framing.Malformed(message_id, what):
+                tally.garbled += 1
                 self._complain("ocpp-malformed", what)
                 if message_id is not None:
                     return framing.error_text(message_id, "FormationViolation", what)

@@ -1,0 +1,54 @@
+import type { JSX } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { get } from "../api";
+import type { PageProps } from "../main";
+import { Page, Trouble } from "../parts";
+import { number, t, type Params } from "../texts";
+
+interface Finding { code: string; verdict: "fine" | "note" | "wrong" | "unknown"; params: Params }
+interface Step { code: string; verdict: Finding["verdict"]; findings: Finding[] }
+interface Link { kind: string; name: string; requests: number; answers: number; timeouts: number; garbled: number; exceptions: number; connections: number; received_bytes: number; sent_bytes: number; age_s: number | null; median_s: number | null }
+interface Told { likely: Finding | null; steps: Step[]; links: Link[] }
+const MARKS = { fine: "✓", note: "!", wrong: "✕", unknown: "?" } as const;
+const EVERY_MS = 2000;
+
+/** The questions of the guide, answered from what is measured, again and again. */
+export function SelfCheck(_: PageProps): JSX.Element {
+  const [told, setTold] = useState<Told | null>(null);
+  const [problem, setProblem] = useState<unknown>(null);
+  useEffect(() => {
+    const load = (): void => void get<Told>("/diagnosis").then((got) => { setTold(got); setProblem(null); }, setProblem);
+    load();
+    const timer = setInterval(load, EVERY_MS);
+    return () => clearInterval(timer);
+  }, []);
+  const words = (one: Finding): string => t(`selfcheck.${one.code}`, one.params);
+  return (
+    <Page title={t("selfcheck.title")} back="/settings">
+      <Trouble problem={problem} />
+      {told && (told.likely ? <p class={told.likely.verdict === "wrong" ? "trouble" : "note"} role="status"><b>{t("selfcheck.begin")}</b> {words(told.likely)}</p> : <p class="done" role="status">{t("selfcheck.well")}</p>)}
+      <ol class="steps">
+        {(told?.steps ?? []).map((step) => (
+          <li key={step.code} class={step.verdict}>
+            <b class="mark" role="img" aria-label={t(`verdicts.${step.verdict}`)}>{MARKS[step.verdict]}</b>
+            <div><h2>{t(`selfcheck.${step.code}`)}</h2>{step.findings.map((one) => <p key={one.code + JSON.stringify(one.params)}>{words(one)}</p>)}</div>
+          </li>
+        ))}
+      </ol>
+      {told !== null && told.links.length > 0 && (
+        <section class="feature" aria-label={t("selfcheck.links")}>
+          <h2>{t("selfcheck.links")}</h2>
+          <div class="scroll" tabIndex={0} role="region" aria-label={t("selfcheck.links")}>
+            <table>
+              <thead><tr><th /><th>Tx</th><th>Rx</th><th>{t("selfcheck.asked")}</th><th>{t("selfcheck.answered")}</th><th>{t("selfcheck.missed")}</th><th>{t("selfcheck.garbled")}</th><th>{t("selfcheck.refused")}</th><th>{t("selfcheck.came-about")}</th><th>{t("selfcheck.median")}</th><th>{t("selfcheck.age")}</th></tr></thead>
+              <tbody>{told.links.map((one) => <tr key={`${one.kind} ${one.name}`}><th scope="row">{one.name}</th><td>{light(one.sent_bytes)}</td><td>{light(one.received_bytes)}</td><td>{number(one.requests)}</td><td>{number(one.answers)}</td><td>{number(one.timeouts)}</td><td>{number(one.garbled)}</td><td>{number(one.exceptions)}</td><td>{number(one.connections)}</td><td>{seconds(one.median_s)}</td><td>{seconds(one.age_s)}</td></tr>)}</tbody>
+            </table>
+          </div>
+        </section>
+      )}
+    </Page>
+  );
+}
+
+const light = (bytes: number): JSX.Element => <span class={bytes > 0 ? "light lit" : "light"} role="img" aria-label={t(bytes > 0 ? "app.on" : "app.off")} />;
+const seconds = (value: number | null): string => (value === null ? "–" : value < 1 ? `${number(1000 * value, 0)} ms` : `${number(value, 0)} s`);

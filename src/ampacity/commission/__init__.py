@@ -1,0 +1,1 @@
+"""What an electrician would look for: self-check and counters."""

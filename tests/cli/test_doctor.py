@@ -1,0 +1,75 @@
+"""`ampacity doctor`: asks the controller that runs, or the meters where none does."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from tests.links.postbox import closed_port
+from typer.testing import CliRunner
+
+from ampacity.api.routes.diagnosis import shown
+from ampacity.cli import doctor
+from ampacity.cli.main import app
+from ampacity.commission.selfcheck import Facts
+from ampacity.config.rewrite import set_value
+from ampacity.config.site_toml import load
+from ampacity.kept import keep_diagnosis
+from ampacity.sim.wire.meter import LOOPBACK
+from ampacity.storage.database import open_database
+
+run = CliRunner().invoke
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Whose meter is not there."""
+    monkeypatch.setattr(doctor, "LOOK_S", 0.5)
+    file = tmp_path / "site.toml"
+    assert run(app, ["init", str(file), "--yes", "--meter-host", LOOPBACK]).exit_code == 0
+    set_value(file, "meters.main.port", closed_port())
+    return file
+
+
+def kept(site: Path, facts: Facts, at_s: float) -> None:
+    engine = open_database(load(site).storage.place)
+    keep_diagnosis(engine, shown(facts, at_s).model_dump_json())
+    engine.dispose()
+
+
+FINE = Facts(meters=[], chargers=[], version="0.1", newer="9.9", reads_meter=False)
+
+
+def test_a_controller_that_runs_is_asked(site: Path) -> None:
+    kept(site, FINE, time.time())
+    told = run(app, ["doctor", str(site)])
+    assert told.exit_code == 0
+    assert "Version 9.9 of Ampacity is available" in told.stdout
+    assert "No controller runs" not in told.stdout
+
+
+@pytest.mark.parametrize("age_s", [None, 600.0])
+def test_where_none_runs_the_meter_is_asked(site: Path, age_s: float | None) -> None:
+    if age_s is not None:
+        kept(site, FINE, time.time() - age_s)
+    told = run(app, ["doctor", str(site), "--json"])
+    found = json.loads(told.stdout)
+    assert told.exit_code == 1
+    assert found["controller_runs"] is False
+    assert found["likely"]["code"] == "tx-dark"
+    codes = [finding["code"] for step in found["steps"] for finding in step["findings"]]
+    assert {"no-way-network", "not-running"} <= set(codes)
+
+
+def test_it_speaks_other_languages(site: Path) -> None:
+    kept(site, FINE, time.time())
+    assert "Beginnen Sie hier" in run(app, ["doctor", str(site), "--language", "de"]).stdout
+
+
+def test_a_record_that_can_not_be_read_is_told_and_the_meter_is_asked(site: Path) -> None:
+    site.with_name("ampacity.db").write_bytes(b"no database " * 300)
+    told = run(app, ["doctor", str(site), "--json"])
+    assert json.loads(told.stdout)["controller_runs"] is False
+    assert "can't be read" in told.stderr

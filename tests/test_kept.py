@@ -1,0 +1,42 @@
+"""What outlives a restart of the controller."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ampacity.kept import keep_diagnosis, keep_tallies, read_diagnosis, resume_tallies
+from ampacity.links.tally import Tally
+from ampacity.storage.database import open_database, writing
+from ampacity.storage.schema import tallies
+
+
+def test_counts_of_every_device_go_on(tmp_path: Path) -> None:
+    engine = open_database(tmp_path / "a.db")
+    keep_tallies(engine, {"meter main": Tally(requests=5, timeouts=2)})
+    keep_tallies(engine, {"meter main": Tally(requests=9, timeouts=2), "charger left": Tally(requests=1)})
+    main, left, new = Tally(requests=1), Tally(), Tally()
+    resume_tallies(engine, {"meter main": main, "charger left": left, "meter new": new})
+    assert (main.requests, main.timeouts, left.requests, new.requests) == (10, 2, 1, 0)
+    engine.dispose()
+
+
+@pytest.mark.parametrize("body", ["", "[]", "{", "null", '{"requests": "x"}'])
+def test_a_damaged_count_is_none(body: str, tmp_path: Path) -> None:
+    engine = open_database(tmp_path / "a.db")
+    with writing(engine) as connection:
+        connection.execute(tallies.insert().values(device="meter main", body=body))
+    main = Tally(requests=1)
+    resume_tallies(engine, {"meter main": main})
+    assert main.requests == 1
+    engine.dispose()
+
+
+def test_the_newest_look_is_kept(tmp_path: Path) -> None:
+    engine = open_database(tmp_path / "a.db")
+    assert read_diagnosis(engine) is None
+    keep_diagnosis(engine, "1")
+    keep_diagnosis(engine, "2")
+    assert read_diagnosis(engine) == "2"
+    engine.dispose()
