@@ -68,7 +68,7 @@ def test_it_can_be_thought_over(client_as: As, site_file: Path, engine: Engine) 
 @pytest.mark.parametrize("body", [b"", b"PK\x03\x04 and no more", b"{}"])
 def test_what_is_no_backup_is_told(body: bytes, client_as: As, site_file: Path) -> None:
     answer = client_as(Role.OWNER).post(RESTORE, content=body)
-    assert (answer.status_code, answer.json()["code"]) == (422, "backup-unusable")
+    assert (answer.status_code, answer.json()["code"]) == (422, "not-a-backup")
     assert left(site_file) == []
 
 

@@ -42,7 +42,7 @@ class RestoreRefused(Problem):
 class NotABackup(Problem):
     """It can't be taken back."""
 
-    code = BackupUnusable.code
+    code = "not-a-backup"
     status = 422
     remedy = BackupUnusable.remedy
 
@@ -50,7 +50,7 @@ class NotABackup(Problem):
 class NoRoom(Problem):
     """It can't be written."""
 
-    code = BackupFailed.code
+    code = "backup-not-written"
     status = 507
     remedy = BackupFailed.remedy
 
