@@ -39,4 +39,6 @@ def test_the_newest_look_is_kept(tmp_path: Path) -> None:
     keep_diagnosis(engine, "1")
     keep_diagnosis(engine, "2")
     assert read_diagnosis(engine) == "2"
+    keep_diagnosis(engine, "")
+    assert read_diagnosis(engine) is None
     engine.dispose()

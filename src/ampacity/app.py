@@ -296,6 +296,8 @@ class App:
             for one in reversed(beside):
                 await asyncio.to_thread(one.close)
             if self._store is not None:
+                with contextlib.suppress(StorageError):
+                    await asyncio.to_thread(self._end_of_look, self._store)
                 self._store.close()
             _log.info("ended", site=self.installation.site.name)
 
@@ -388,6 +390,12 @@ class App:
         found = {f"meter {meter}": source.tally for meter, source in dict(self.meters).items()}
         found |= {f"charger {one.id}": self.server.tally(one.id) for one in self.loop.site.chargers}
         return found
+
+    def _end_of_look(self, store: Store) -> None:
+        """Counts are kept, and nobody takes the last look for one of now."""
+        if self._tallied:
+            self._keep_diagnosis(store)
+            keep_diagnosis(store.engine(), "")
 
     async def _watch_links(self) -> None:
         watch = LinkWatch(self.events.put, time.time)

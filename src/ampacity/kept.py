@@ -102,7 +102,8 @@ def keep_diagnosis(engine: Engine, diagnosis: str) -> None:
 
 
 def read_diagnosis(engine: Engine) -> str | None:
-    return setting(engine, DIAGNOSIS)
+    """None: no controller runs, or it ended well."""
+    return setting(engine, DIAGNOSIS) or None
 
 
 def resume_tallies(engine: Engine, tallies: Mapping[str, Tally]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -61,6 +63,17 @@ def test_where_none_runs_the_meter_is_asked(site: Path, age_s: float | None) -> 
     assert found["likely"]["code"] == "tx-dark"
     codes = [finding["code"] for step in found["steps"] for finding in step["findings"]]
     assert {"no-way-network", "not-running"} <= set(codes)
+
+
+def test_what_is_told_to_a_program_is_one_document(site: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "ampacity.cli.main", "doctor", str(site), "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["controller_runs"] is False
 
 
 def test_it_speaks_other_languages(site: Path) -> None:

@@ -38,12 +38,14 @@ export function SelfCheck(_: PageProps): JSX.Element {
       {told !== null && told.links.length > 0 && (
         <section class="feature" aria-label={t("selfcheck.links")}>
           <h2>{t("selfcheck.links")}</h2>
-          <div class="scroll" tabIndex={0} role="region" aria-label={t("selfcheck.links")}>
-            <table>
-              <thead><tr><th /><th>Tx</th><th>Rx</th><th>{t("selfcheck.asked")}</th><th>{t("selfcheck.answered")}</th><th>{t("selfcheck.missed")}</th><th>{t("selfcheck.garbled")}</th><th>{t("selfcheck.refused")}</th><th>{t("selfcheck.came-about")}</th><th>{t("selfcheck.median")}</th><th>{t("selfcheck.age")}</th></tr></thead>
-              <tbody>{told.links.map((one) => <tr key={`${one.kind} ${one.name}`}><th scope="row">{one.name}</th><td>{light(one.sent_bytes)}</td><td>{light(one.received_bytes)}</td><td>{number(one.requests)}</td><td>{number(one.answers)}</td><td>{number(one.timeouts)}</td><td>{number(one.garbled)}</td><td>{number(one.exceptions)}</td><td>{number(one.connections)}</td><td>{seconds(one.median_s)}</td><td>{seconds(one.age_s)}</td></tr>)}</tbody>
-            </table>
-          </div>
+          <ul class="links">
+            {told.links.map((one) => (
+              <li key={`${one.kind} ${one.name}`}>
+                <b>{one.name}</b> <span class="lights">Tx {light(one.sent_bytes)} Rx {light(one.received_bytes)}</span>
+                <small>{[["asked", one.requests], ["answered", one.answers], ["missed", one.timeouts], ["garbled", one.garbled], ["refused", one.exceptions], ["came-about", one.connections]].map(([name, count]) => `${number(count as number)} ${t(`selfcheck.${name}`)}`).join(" · ")} · {t("selfcheck.median")} {seconds(one.median_s)} · {t("selfcheck.age")} {seconds(one.age_s)}</small>
+              </li>
+            ))}
+          </ul>
         </section>
       )}
     </Page>

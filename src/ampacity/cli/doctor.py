@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
+import structlog
 import typer
 from rich.markup import escape
 from rich.progress import Progress
@@ -83,6 +85,9 @@ def _of_the_controller(installation: Installation) -> DiagnosisShown | None:
 
 def _looked(installation: Installation) -> Facts:
     """Asks the meters for some seconds. Chargers can't be seen without a controller."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL)
+    )  # it is all in the answer
     return asyncio.run(_look(installation))
 
 

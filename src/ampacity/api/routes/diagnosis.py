@@ -22,7 +22,7 @@ class FindingShown(BaseModel):
 
     code: str
     verdict: VerdictName
-    params: dict[str, str | float | None]
+    params: dict[str, str | int | float | None]
 
 
 class StepShown(BaseModel):
