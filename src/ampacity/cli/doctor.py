@@ -85,10 +85,12 @@ def _of_the_controller(installation: Installation) -> DiagnosisShown | None:
 
 def _looked(installation: Installation) -> Facts:
     """Asks the meters for some seconds. Chargers can't be seen without a controller."""
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL)
-    )  # it is all in the answer
-    return asyncio.run(_look(installation))
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))  # the answer has it all
+    try:
+        return asyncio.run(_look(installation))
+    finally:
+        structlog.configure(**before)
 
 
 async def _look(installation: Installation) -> Facts:
