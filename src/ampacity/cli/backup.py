@@ -24,7 +24,7 @@ from ampacity.storage.store import Store
 class KeepsSiteNow(AmpacityError):
     """The two contradict each other."""
 
-    code = "usage"
+    code = "keeps-site-now"
     remedy = "Stop the controller, and leave --later out."
 
 

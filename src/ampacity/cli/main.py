@@ -19,6 +19,7 @@ from ampacity.cli.doctor import doctor
 from ampacity.cli.init import init
 from ampacity.cli.out import FAILED, INTERRUPTED, fail, print_json, stderr
 from ampacity.cli.plan import plan
+from ampacity.cli.probe import probe_command
 from ampacity.cli.replay import replay_command
 from ampacity.cli.run import run as run_command
 from ampacity.cli.simulate import simulate
@@ -50,6 +51,7 @@ app.command("run")(run_command)
 app.command()(backup)
 app.command()(restore)
 app.command()(doctor)
+app.command("probe")(probe_command)
 app.command()(demo)
 app.command()(simulate)
 app.command()(plan)
