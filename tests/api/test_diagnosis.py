@@ -22,6 +22,12 @@ def test_the_steps_come_with_the_likely_cause_and_every_link(client_as: As, cont
     assert told["links"][0]["requests"] == GOOD_LINK.requests
 
 
+def test_a_measured_resistance_is_judged(client_as: As) -> None:
+    owner = client_as(Role.OWNER)
+    assert owner.get("/api/v1/diagnosis/bus?ohm=120").json()["code"] == "bus-one-missing"
+    assert owner.get("/api/v1/diagnosis/bus?ohm=-1").status_code == 422
+
+
 def test_prometheus_can_read_the_counters_with_a_token(client_as: As, control: FakeControl) -> None:
     control.known = FINE
     control.step(ChargerLink(charger=ChargerId("charger-1"), at_s=control.clock_s, online=True))

@@ -2,7 +2,7 @@ import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { get } from "../api";
 import type { PageProps } from "../main";
-import { Page, Trouble } from "../parts";
+import { Field, Page, Trouble } from "../parts";
 import { number, t, type Params } from "../texts";
 
 interface Finding { code: string; verdict: "fine" | "note" | "wrong" | "unknown"; params: Params }
@@ -35,6 +35,7 @@ export function SelfCheck(_: PageProps): JSX.Element {
           </li>
         ))}
       </ol>
+      <Bus />
       {told !== null && told.links.length > 0 && (
         <section class="feature" aria-label={t("selfcheck.links")}>
           <h2>{t("selfcheck.links")}</h2>
@@ -49,6 +50,21 @@ export function SelfCheck(_: PageProps): JSX.Element {
         </section>
       )}
     </Page>
+  );
+}
+
+/** What only a meter in somebody's hand can tell. */
+function Bus(): JSX.Element {
+  const [found, setFound] = useState<Finding | null>(null);
+  const [problem, setProblem] = useState<unknown>(null);
+  return (
+    <form class="feature" onSubmit={(event) => { event.preventDefault(); const ohm = Number(new FormData(event.currentTarget).get("ohm")); void get<Finding>(`/diagnosis/bus?ohm=${ohm}`).then((got) => { setFound(got); setProblem(null); }, setProblem); }}>
+      <h2>{t("selfcheck.bus")}</h2>
+      <Field name="ohm" label={t("selfcheck.bus-measured")} hint={t("selfcheck.bus-hint")} unit="Ω" type="number" inputmode="decimal" step="any" min="0" required />
+      <Trouble problem={problem} />
+      {found && <p class={found.verdict === "fine" ? "done" : "trouble"} role="status">{t(`selfcheck.${found.code}`, found.params)}</p>}
+      <button>{t("selfcheck.bus-judge")}</button>
+    </form>
   );
 }
 

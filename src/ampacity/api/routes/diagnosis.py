@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
 
 from ampacity.api.access import STAFF, Person, Scope, access
 from ampacity.api.ports import Reach
+from ampacity.commission.bus import judged
 from ampacity.commission.metrics import CONTENT_TYPE, exposition
 from ampacity.commission.selfcheck import Diagnosis, Facts, Finding, LinkFacts, check
 
@@ -69,6 +70,16 @@ class DiagnosisShown(BaseModel):
 def diagnosis(person: Annotated[Person, access(STAFF, Scope.READ)], services: Reach) -> DiagnosisShown:
     """The self-check, as of now."""
     return shown(services.control.facts(), services.wall_s())
+
+
+@router.get("/diagnosis/bus")
+def bus(
+    person: Annotated[Person, access(STAFF, Scope.READ)],
+    services: Reach,
+    ohm: Annotated[float, Query(ge=0, le=1e9, allow_inf_nan=False)],
+) -> FindingShown:
+    """What a resistance means that was measured between D+ and D−, all devices off."""
+    return _finding(judged(ohm))
 
 
 @router.get("/metrics", response_class=Response)
