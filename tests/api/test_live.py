@@ -4,6 +4,7 @@ import asyncio
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pyarrow.parquet as pq
 import pytest
@@ -24,7 +25,7 @@ from ampacity.core.observations import (
     SetpointAnswer,
     Wish,
 )
-from ampacity.core.phases import PhaseAmps
+from ampacity.core.phases import PhaseAmps, Supply
 from ampacity.core.site import ChargerId, MeterId
 from ampacity.storage.errors import StorageError
 from ampacity.storage.records import finish_session
@@ -198,3 +199,13 @@ def test_history_is_limited_and_empty_where_there_is_none(client_as: As) -> None
     client = client_as(OWNER)
     assert client.get("/api/v1/history?from_s=0&to_s=3600").json() == {"span_s": 60, "start_s": [], "series": {}}
     assert client.get("/api/v1/history?from_s=0&to_s=1e9&span_s=1").json()["code"] == "too-much-history"
+
+
+@pytest.mark.parametrize(("supply", "volts"), [(Supply.THREE_PHASE, 230.0), (Supply.LINE_TO_LINE, 120.1)])
+def test_an_ampere_of_a_line_is_so_many_watts(
+    supply: Supply, volts: float, client_as: As, control: FakeControl
+) -> None:
+    nominal_v = 230.0 if supply is Supply.THREE_PHASE else 208.0
+    site = replace(control.installation.site, supply=supply, nominal_v=nominal_v, chargers=())
+    control.installation = replace(control.installation, site=site)
+    assert client_as(OWNER).get("/api/v1/live").json()["site"]["line_v"] == volts

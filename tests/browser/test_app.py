@@ -224,6 +224,14 @@ def test_nothing_is_asked_of_any_other_host_and_the_first_screen_is_small(site: 
     assert sum(sizes) <= 150 * 1024
 
 
+def test_the_chart_shows_currents_and_power(site: Site, owner: Page) -> None:
+    history = owner.get_by_role("region", name="Main breaker")
+    expect(history.get_by_text("A at most").first).to_be_visible(timeout=120_000)
+    history.get_by_role("button", name="Power").click()
+    expect(history.get_by_text("kW at most, from the measured currents at 230 V")).to_be_visible()
+    expect(history.locator("canvas")).to_have_count(1)
+
+
 def test_who_is_not_signed_in_sees_nothing_but_the_sign_in(site: Site, owner: Page, browser: Browser) -> None:
     page = browser.new_context(locale="en-GB").new_page()
     page.goto(f"{site.url}/settings/audit")

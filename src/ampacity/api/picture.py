@@ -13,7 +13,7 @@ from ampacity.api.setup import Status, primary_of
 from ampacity.config.installation import Installation
 from ampacity.core.decision import Cause, CircuitView, Setpoint
 from ampacity.core.observations import ChargerSeen
-from ampacity.core.phases import PhaseAmps
+from ampacity.core.phases import PhaseAmps, Supply
 from ampacity.core.site import Charger, ChargerId
 from ampacity.devices.catalogue import charger_families
 from ampacity.devices.charger_family import ChargerFamily
@@ -29,6 +29,8 @@ class SiteShown(BaseModel):
     supply: str
     lines: list[str]
     time_zone: str
+    line_v: float
+    """Nominal, from a line to neutral or, where there is none, to the star point: an ampere is so many watts."""
 
 
 class CircuitShown(BaseModel):
@@ -156,6 +158,7 @@ def picture(
         supply=site.supply.value,
         lines=[line.name for line in site.supply.lines],
         time_zone=installation.time_zone.key or "UTC",
+        line_v=round(site.nominal_v / (3**0.5 if site.supply is Supply.LINE_TO_LINE else 1), 1),
     )
     live = Live(
         at_s=None if latest is None else round(latest.at_s, 3),
