@@ -6,19 +6,34 @@ from pathlib import Path
 
 import pytest
 
-from ampacity.kept import keep_diagnosis, keep_tallies, read_diagnosis, resume_tallies
+from ampacity.kept import KeptTallies, keep_diagnosis, read_diagnosis
 from ampacity.links.tally import Tally
 from ampacity.storage.database import open_database, writing
 from ampacity.storage.schema import tallies
 
 
-def test_counts_of_every_device_go_on(tmp_path: Path) -> None:
+def test_counts_of_every_device_go_on_over_a_restart(tmp_path: Path) -> None:
     engine = open_database(tmp_path / "a.db")
-    keep_tallies(engine, {"meter main": Tally(requests=5, timeouts=2)})
-    keep_tallies(engine, {"meter main": Tally(requests=9, timeouts=2), "charger left": Tally(requests=1)})
+    before = Tally(requests=5, timeouts=2)
+    first = KeptTallies(lambda: engine)
+    first.keep({"meter main": before})
+    before.requests = 9
+    first.keep({"meter main": before, "charger left": Tally(requests=1)})
+    assert before.requests == 9
     main, left, new = Tally(requests=1), Tally(), Tally()
-    resume_tallies(engine, {"meter main": main, "charger left": left, "meter new": new})
+    KeptTallies(lambda: engine).keep({"meter main": main, "charger left": left, "meter new": new})
     assert (main.requests, main.timeouts, left.requests, new.requests) == (10, 2, 1, 0)
+    engine.dispose()
+
+
+def test_a_link_that_is_made_anew_counts_on(tmp_path: Path) -> None:
+    engine = open_database(tmp_path / "a.db")
+    kept = KeptTallies(lambda: engine)
+    kept.keep({"meter main": Tally(requests=5)})
+    anew = Tally(requests=1)
+    kept.keep({"meter main": anew})
+    kept.keep({"meter main": anew})
+    assert anew.requests == 6
     engine.dispose()
 
 
@@ -28,7 +43,7 @@ def test_a_damaged_count_is_none(body: str, tmp_path: Path) -> None:
     with writing(engine) as connection:
         connection.execute(tallies.insert().values(device="meter main", body=body))
     main = Tally(requests=1)
-    resume_tallies(engine, {"meter main": main})
+    KeptTallies(lambda: engine).keep({"meter main": main})
     assert main.requests == 1
     engine.dispose()
 

@@ -43,11 +43,10 @@ from ampacity.kept import (
     KeptCheck,
     KeptEvents,
     KeptTags,
+    KeptTallies,
     keep_diagnosis,
-    keep_tallies,
     notification_settings,
     resume_sessions,
-    resume_tallies,
 )
 from ampacity.links.ocpp.admission import Knock
 from ampacity.links.ocpp.endpoint import Endpoint, StationFacts
@@ -76,7 +75,7 @@ from ampacity.storage.store import Store
 from ampacity.web.texts import text
 
 TAGS_EVERY_S = 10.0
-LINKS_EVERY_S = 60.0
+LINKS_EVERY_S = LOOKS_EVERY_S = 60.0
 ALIVE_S = 10.0
 
 _log = structlog.get_logger("ampacity")
@@ -237,8 +236,7 @@ class App:
         self._sources = Sources(self.clock.now_s)
         self.meters = {connection.meter: self._sources.meter(site, connection) for connection in installation.meters}
         self._reading: dict[MeterId, asyncio.Task[None]] = {}
-        self._tallied: set[str] = set()
-        """Devices whose counts of earlier runs were added."""
+        self._counts = None if self._store is None else KeptTallies(self._store.engine)
         self._ended = asyncio.Event()
         self.is_to_restart = False
         """Somebody wishes it to start anew once `run` has ended."""
@@ -278,14 +276,17 @@ class App:
         stop = asyncio.create_task(self._ended.wait(), name="stop")
         ready = asyncio.create_task(self._tell_ready(), name="ready")
         alive = asyncio.create_task(_tell_alive(), name="alive")
-        watching = asyncio.create_task(self._watch_links(), name="link watch")
+        watching = [
+            asyncio.create_task(self._watch_links(), name="link watch"),
+            asyncio.create_task(self._keep_looks(), name="looks"),
+        ]
         try:
             done, _ = await asyncio.wait([serving, stop, *tasks], return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 await task
         finally:
             self._watchdog.stopping()
-            await _cancelled([stop, ready, alive, tags, watching, *self._reading.values(), *tasks])
+            await _cancelled([stop, ready, alive, tags, *watching, *self._reading.values(), *tasks])
             left = await self.server.park()
             if left:
                 _log.warning("chargers-not-parked", chargers=left, remedy="Their leases end by themselves.")
@@ -295,9 +296,9 @@ class App:
                 await asyncio.to_thread(self._journal.close)
             for one in reversed(beside):
                 await asyncio.to_thread(one.close)
-            if self._store is not None:
+            if self._store is not None and self._counts is not None:
                 with contextlib.suppress(StorageError):
-                    await asyncio.to_thread(self._end_of_look, self._store)
+                    await asyncio.to_thread(self._keep_last, self._store, self._counts)
                 self._store.close()
             _log.info("ended", site=self.installation.site.name)
 
@@ -374,47 +375,46 @@ class App:
                     required = await asyncio.to_thread(lambda: setting(store.engine(), TAGS_REQUIRED) == ON)
                     await asyncio.to_thread(self.tags.load)
                     await asyncio.to_thread(lambda: resume_sessions(store.engine(), self.sessions))
-                    await asyncio.to_thread(lambda: self._resume_tallies(store))
                     self.tags.require(required)
                     loaded = True
                 else:
                     await asyncio.to_thread(self.tags.load)
                 await asyncio.to_thread(self.tags.flush)
-                await asyncio.to_thread(self._keep_diagnosis, store)
             except StorageError as error:
                 _log.debug("tags-not-kept", what=error.what)
             await asyncio.sleep(TAGS_EVERY_S)
 
-    def _tallies(self) -> dict[str, Tally]:
-        """By device, those that have been counted on from earlier runs."""
-        found = {f"meter {meter}": source.tally for meter, source in dict(self.meters).items()}
-        found |= {f"charger {one.id}": self.server.tally(one.id) for one in self.loop.site.chargers}
-        return found
+    async def _keep_looks(self) -> None:
+        """What has passed on the links, and what the self-check says: seldom, since a memory card wears by writing."""
+        store, counts = self._store, self._counts
+        while store is not None and counts is not None:
+            await asyncio.sleep(LOOKS_EVERY_S)
+            try:
+                await asyncio.to_thread(self._keep_look, store, counts)
+            except StorageError as error:
+                _log.debug("looks-not-kept", what=error.what)
 
-    def _end_of_look(self, store: Store) -> None:
-        """Counts are kept, and nobody takes the last look for one of now."""
-        if self._tallied:
-            self._keep_diagnosis(store)
-            keep_diagnosis(store.engine(), "")
+    def _keep_look(self, store: Store, counts: KeptTallies) -> None:
+        counts.keep({device: tally for device, (_, tally) in self._tallies().items()})
+        keep_diagnosis(store.engine(), shown(self.facts(), time.time()).model_dump_json())
+
+    def _keep_last(self, store: Store, counts: KeptTallies) -> None:
+        """At the end; nobody takes the last look for one of now."""
+        counts.keep({device: tally for device, (_, tally) in self._tallies().items()})
+        keep_diagnosis(store.engine(), "")
+
+    def _tallies(self) -> dict[str, tuple[str, Tally]]:
+        """By device, with what people call it."""
+        found = {f"meter {meter}": (source.name, source.tally) for meter, source in dict(self.meters).items()}
+        for one in self.loop.site.chargers:
+            found[f"charger {one.id}"] = self.installation.name_of(one.id), self.server.tally(one.id)
+        return found
 
     async def _watch_links(self) -> None:
         watch = LinkWatch(self.events.put, time.time)
         while True:
-            found = {source.name: source.tally for source in self.meters.values()}
-            for one in self.loop.site.chargers:
-                found[self.installation.name_of(one.id)] = self.server.tally(one.id)
-            watch.look(found)
+            watch.look(self._tallies())
             await asyncio.sleep(LINKS_EVERY_S)
-
-    def _resume_tallies(self, store: Store) -> None:
-        fresh = {device: tally for device, tally in self._tallies().items() if device not in self._tallied}
-        resume_tallies(store.engine(), fresh)
-        self._tallied |= fresh.keys()
-
-    def _keep_diagnosis(self, store: Store) -> None:
-        self._resume_tallies(store)
-        keep_tallies(store.engine(), {name: tally for name, tally in self._tallies().items() if name in self._tallied})
-        keep_diagnosis(store.engine(), shown(self.facts(), time.time()).model_dump_json())
 
     def _start_app(self, store: Store) -> AppServer:
         settings, folder = self.installation.app, self.installation.path.resolve().parent

@@ -52,6 +52,10 @@ Progress = Callable[[int, int], None]
 """Told how many rows are done, of how many."""
 
 
+def _unseen(done: int, of: int) -> None:
+    """Nobody watches."""
+
+
 class BackupUnusable(AmpacityError):
     """It is no backup, a damaged one, or one of a later version."""
 
@@ -91,7 +95,7 @@ def make(
     now_s: float,
     beside: Collection[str] = (),
     journal: bool = True,
-    progress: Progress = lambda done, of: None,
+    progress: Progress = _unseen,
 ) -> About:
     """Writes a backup, readable by its owner alone. The controller may run meanwhile. `beside`: names of further files
     in the folder of site.toml, if they are there.
@@ -224,7 +228,7 @@ def _tables(journal: bool) -> Sequence[Table]:
     return [table for table in metadata.sorted_tables if journal or table not in JOURNAL]
 
 
-def _copy(source: Engine, into: Engine, tables: Sequence[Table], progress: Progress) -> None:
+def _copy(source: Engine, into: Engine, tables: Sequence[Table], progress: Progress = _unseen) -> None:
     """All rows, as they are at one moment; what is there already makes room."""
     try:
         with at_one_moment(source) as reading, writing(into) as connection:
@@ -274,15 +278,7 @@ def _looked(archive: zipfile.ZipFile) -> tuple[About, str]:
                 if _digest_of(part) != digest:
                     raise BackupUnusable(f"{name} in it is damaged.")
         return about, _text(archive, SITE)
-    except (
-        KeyError,
-        TypeError,
-        ValueError,
-        AttributeError,
-        EOFError,
-        zipfile.BadZipFile,
-        NotImplementedError,
-    ) as error:
+    except _NO_BACKUP as error:
         raise BackupUnusable("This is no backup of Ampacity, or a damaged one.") from error
 
 
@@ -301,12 +297,12 @@ def _put_record(new: Path, place: Place, site: Path, kept: str) -> None:
         before = site.with_name(f"{RECORD}{kept}")
         if not before.exists():
             old = open_database(before.with_name(f"{before.name}.new"))
-            _copy(into, old, _tables(journal=True), lambda done, of: None)
+            _copy(into, old, _tables(journal=True))
             with closing(old.raw_connection()) as raw:
                 raw.cursor().execute("PRAGMA journal_mode=DELETE")
             old.dispose()
             before.with_name(f"{before.name}.new").replace(before)
-        _copy(source, into, _tables(journal=True), lambda done, of: None)
+        _copy(source, into, _tables(journal=True))
     finally:
         source.dispose()
         into.dispose()

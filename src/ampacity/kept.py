@@ -83,6 +83,39 @@ class KeptCheck:
             put_setting(connection, UPDATE_CHECKED, checked_text(checked))
 
 
+class KeptTallies:
+    """What has passed on each link, over all runs."""
+
+    def __init__(self, engine: Callable[[], Engine]) -> None:
+        self._engine = engine
+        self._counted_on: dict[str, Tally] = {}
+        """By device: those to which the record was added."""
+
+    def keep(self, tallies: Mapping[str, Tally]) -> None:
+        """`tallies`: by device. One that is new here, or counts anew, counts on from the record first.
+
+        Raises:
+            StorageError
+        """
+        self._resume({name: tally for name, tally in tallies.items() if self._counted_on.get(name) is not tally})
+        with keeping(self._engine(), durable=False) as connection:
+            for device, tally in tallies.items():
+                row = upsert(connection, rows, device=device, body=json.dumps(tally.kept()))
+                update = {"body": row.excluded.body}
+                connection.execute(row.on_conflict_do_update(index_elements=["device"], set_=update))
+
+    def _resume(self, fresh: Mapping[str, Tally]) -> None:
+        if not fresh:
+            return
+        with reading(self._engine()) as connection:
+            kept = {row.device: row.body for row in connection.execute(select(rows.c.device, rows.c.body))}
+        for device, tally in fresh.items():
+            with suppress(ValueError):
+                found = json.loads(kept.get(device, "{}"))
+                tally.resume(found if isinstance(found, dict) else {})
+            self._counted_on[device] = tally
+
+
 def notification_settings(engine: Engine) -> Settings:
     """Who is told of what. What is damaged is as if not set.
 
@@ -104,31 +137,6 @@ def keep_diagnosis(engine: Engine, diagnosis: str) -> None:
 def read_diagnosis(engine: Engine) -> str | None:
     """None: no controller runs, or it ended well."""
     return setting(engine, DIAGNOSIS) or None
-
-
-def resume_tallies(engine: Engine, tallies: Mapping[str, Tally]) -> None:
-    """Adds what earlier runs have counted. `tallies`: by device.
-
-    Raises:
-        StorageError
-    """
-    with reading(engine) as connection:
-        kept = {row.device: row.body for row in connection.execute(select(rows.c.device, rows.c.body))}
-    for device, tally in tallies.items():
-        with suppress(ValueError):
-            found = json.loads(kept.get(device, "{}"))
-            tally.resume(found if isinstance(found, dict) else {})
-
-
-def keep_tallies(engine: Engine, tallies: Mapping[str, Tally]) -> None:
-    """
-    Raises:
-        StorageError
-    """
-    with keeping(engine, durable=False) as connection:
-        for device, tally in tallies.items():
-            row = upsert(connection, rows, device=device, body=json.dumps(tally.kept()))
-            connection.execute(row.on_conflict_do_update(index_elements=["device"], set_={"body": row.excluded.body}))
 
 
 def resume_sessions(engine: Engine, sessions: Sessions) -> None:

@@ -150,7 +150,7 @@ def test_the_picture_is_there_without_the_record(services: Services, control: Fa
 async def test_a_page_that_leaves_before_it_asks_takes_nobodys_place(services: Services) -> None:
     stream = Stream(services, lambda: None)
     stream.enter()
-    await stream.events(lambda: True).aclose()  # type: ignore[attr-defined]
+    await stream.events(lambda: True).aclose()
     assert stream.open == 0
 
 

@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -35,16 +36,16 @@ CHARGER = ChargerFacts(
 FINE = Facts(meters=[METER], chargers=[CHARGER], version="0.1", newer=None, reads_meter=True)
 
 
-def of_meter(**changed: object) -> Facts:
-    return replace(FINE, meters=[replace(METER, **changed)])  # type: ignore[arg-type]
+def of_meter(**changed: Any) -> Facts:
+    return replace(FINE, meters=[replace(METER, **changed)])
 
 
-def of_link(**changed: object) -> Facts:
-    return of_meter(link=replace(GOOD_LINK, **changed))  # type: ignore[arg-type]
+def of_link(**changed: Any) -> Facts:
+    return of_meter(link=replace(GOOD_LINK, **changed))
 
 
-def of_charger(**changed: object) -> Facts:
-    return replace(FINE, chargers=[replace(CHARGER, **changed)])  # type: ignore[arg-type]
+def of_charger(**changed: Any) -> Facts:
+    return replace(FINE, chargers=[replace(CHARGER, **changed)])
 
 
 def test_where_all_is_well_every_step_is_fine_and_nothing_is_likely() -> None:

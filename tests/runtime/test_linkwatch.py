@@ -14,7 +14,7 @@ def test_a_poor_link_is_told_once_and_so_is_its_end() -> None:
     def minute(requests: int, timeouts: int) -> None:
         tally.requests += requests
         tally.timeouts += timeouts
-        watch.look({"main": tally})
+        watch.look({"meter main": ("main", tally)})
 
     for _ in range(6):
         minute(60, 0)
@@ -36,7 +36,7 @@ def test_a_few_requests_tell_nothing() -> None:
     for _ in range(9):
         tally.requests += 2
         tally.timeouts += 2
-        watch.look({"main": tally})
+        watch.look({"meter main": ("main", tally)})
     assert told == []
     watch.look({})
     assert told == []

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import pytest
+from structlog.testing import capture_logs
 
 from ampacity.core.decision import Command, Decision
 from ampacity.core.observations import (
@@ -15,6 +16,7 @@ from ampacity.core.observations import (
     ChargerState,
     MeterReading,
     Observation,
+    Observed,
     SetpointAnswer,
 )
 from ampacity.core.phases import PhaseAmps, Supply
@@ -98,6 +100,30 @@ async def test_silence_is_covered_by_the_timer() -> None:
     with suppress(asyncio.CancelledError):
         await task
     assert journal.passes[0][0] == []
+
+
+async def test_a_watcher_that_fails_is_told_once_and_control_goes_on() -> None:
+    seen: list[float] = []
+
+    def broken(site: Site, observed: Observed, _: Sequence[Observation], decision: Decision) -> None:
+        seen.append(decision.at_s)
+        raise ZeroDivisionError
+
+    journal = Journal()
+    loop = Loop(site(), Clock(), Chargers(), journal, [broken, lambda *_: after.set()])
+    after = asyncio.Event()
+    with capture_logs() as logs:
+        task = asyncio.create_task(loop.run())
+        async with asyncio.timeout(5):
+            for _ in range(3):
+                after.clear()
+                loop.put(MeterReading(meter=MeterId("m"), at_s=0.5, currents=PhaseAmps((3.0,))))
+                await after.wait()
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+    assert len(seen) >= 3
+    assert [log["event"] for log in logs].count("watcher-failed") == 1
 
 
 class BrokenClock:

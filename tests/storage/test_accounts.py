@@ -29,7 +29,7 @@ from ampacity.storage.accounts import (
     remove_account,
     set_password,
 )
-from ampacity.storage.database import open_database
+from ampacity.storage.database import Place, open_database
 from ampacity.storage.errors import StorageError
 from ampacity.storage.invitations import (
     INVITED_S,
@@ -77,9 +77,9 @@ def known(engine: Engine, secret: str, now_s: float = T) -> sign_ins.SignedIn | 
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
+def engine(place: Place) -> Iterator[Engine]:
     """With the patience of a running controller: some tests come from several threads."""
-    engine = open_database(tmp_path / "a.db")
+    engine = open_database(place)
     yield engine
     engine.dispose()
 

@@ -1,15 +1,13 @@
 from __future__ import annotations
 
-from pathlib import Path
+from sqlalchemy import Engine
 
 from ampacity.kept import KeptTags
 from ampacity.runtime.tags import Tags
-from ampacity.storage.database import open_database
 from ampacity.storage.records import changes
 
 
-def test_tags_outlive_the_controller_with_who_added_them(tmp_path: Path) -> None:
-    engine = open_database(tmp_path / "a.db")
+def test_tags_outlive_the_controller_with_who_added_them(engine: Engine) -> None:
     tags = Tags(KeptTags(lambda: engine), wall_s=lambda: 1000.0)
     tags.load()
     tags.add("04a1b2", name="Ann's card", account=None, who="Ann")
@@ -25,4 +23,3 @@ def test_tags_outlive_the_controller_with_who_added_them(tmp_path: Path) -> None
     again.remove("FFEE", who="Ann")
     assert [one.tag for one in Tags(KeptTags(lambda: engine)).all()] == []
     assert next((one.who, one.key) for one in changes(engine)) == ("Ann", "tags.04A1B2")
-    engine.dispose()

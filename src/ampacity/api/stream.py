@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 from fastapi.responses import StreamingResponse
@@ -63,7 +63,7 @@ class Stream:
         if self.open >= MOST_STREAMS:
             raise TooManyStreams(f"{MOST_STREAMS} pages are open already.", most=MOST_STREAMS)
 
-    async def events(self, still_in: Callable[[], bool], *, people: bool = True) -> AsyncIterator[bytes]:
+    async def events(self, still_in: Callable[[], bool], *, people: bool = True) -> AsyncGenerator[bytes]:
         """Server-sent events, until `still_in` (which may block) says no. Call `enter` first. `people`: with events
         that name somebody."""
         chronicle = self._services.events
@@ -113,10 +113,14 @@ class StreamAnswer(StreamingResponse):
 
     media_type = "text/event-stream"
 
+    def __init__(self, events: AsyncGenerator[bytes]) -> None:
+        super().__init__(events)
+        self._events = events
+
     async def stream_response(self, send: Send) -> None:
         async def in_time(message: Message) -> None:
             async with asyncio.timeout(TAKEN_S):
                 await send(message)
 
-        async with aclosing(self.body_iterator):  # type: ignore[type-var]
+        async with aclosing(self._events):
             await super().stream_response(in_time)

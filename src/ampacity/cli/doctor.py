@@ -31,8 +31,8 @@ from ampacity.storage.errors import StorageError
 from ampacity.storage.store import Store
 from ampacity.web.texts import text
 
-FRESH_S = 30.0
-"""A running controller leaves its own look every ten seconds."""
+FRESH_S = 90.0
+"""A running controller leaves its own look every minute."""
 LOOK_S = 8.0
 
 _MARKS = {"fine": "[green]ok[/]", "note": "[yellow]look[/]", "wrong": "[bold red]wrong[/]", "unknown": "[dim]?[/]"}
@@ -128,7 +128,10 @@ async def _look(installation: Installation) -> Facts:
 
 
 def _say(found: DiagnosisShown, language: str, *, running: bool) -> None:
-    if not running:
+    if running:
+        age_s = max(0, round(time.time() - found.at_s))
+        stdout.print(escape(text(language, "selfcheck.running-note", age_s=age_s)), soft_wrap=True)
+    else:
         stdout.print(escape(text(language, "selfcheck.not-running-note")), soft_wrap=True)
     if found.likely is not None:
         stdout.print(f"[bold]{escape(text(language, 'selfcheck.begin'))}[/] {escape(_words(found.likely, language))}\n")

@@ -31,10 +31,10 @@ class LinkWatch:
         self._wall_s = wall_s
         self._watched: dict[str, _Watched] = {}
 
-    def look(self, tallies: Mapping[str, Tally]) -> None:
-        """`tallies`: by what people call the device."""
+    def look(self, tallies: Mapping[str, tuple[str, Tally]]) -> None:
+        """`tallies`: by device, with what people call it."""
         events = []
-        for device, tally in tallies.items():
+        for device, (name, tally) in tallies.items():
             watched = self._watched.setdefault(device, _Watched())
             watched.looks.append((tally.requests, tally.failures))
             (first, failed), (last, failing) = watched.looks[0], watched.looks[-1]
@@ -45,13 +45,13 @@ class LinkWatch:
             if share > POOR and not watched.poor:
                 watched.poor = True
                 params: Mapping[str, str | float | None] = {
-                    "device": device,
+                    "device": name,
                     "share_pct": round(100 * share, 1),
                 }
                 events.append(Event(at_s=self._wall_s(), code="link-poor", params=params))
             elif share < FINE and watched.poor:
                 watched.poor = False
-                events.append(Event(at_s=self._wall_s(), code="link-fine", params={"device": device}))
+                events.append(Event(at_s=self._wall_s(), code="link-fine", params={"device": name}))
         for gone in self._watched.keys() - tallies.keys():
             del self._watched[gone]
         if events:

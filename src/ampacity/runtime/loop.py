@@ -32,6 +32,8 @@ class Loop:
         self._actuator = actuator
         self._journal = journal
         self._watchers = watchers
+        self._failed: list[Watcher] = []
+        """Watchers of which it was said."""
         self._observed = Observed()
         self._inbox: list[Observation] = []
         self._wake = asyncio.Event()
@@ -77,7 +79,15 @@ class Loop:
             self._actuator.apply(command, self.put)
         self._journal.append(seen, decision)
         for watch in self._watchers:
-            watch(site, self._observed, seen, decision)
+            try:
+                watch(site, self._observed, seen, decision)
+            except Exception:  # of whatever kind: control goes on, and the watcher is asked again in the next pass
+                self._say_failed(watch)
+
+    def _say_failed(self, watch: Watcher) -> None:
+        if watch not in self._failed:
+            self._failed.append(watch)
+            _log.critical("watcher-failed", remedy="Control goes on. Report this.", exc_info=True)
 
     def _make_safe(self) -> None:
         for charger in self.site.chargers:

@@ -111,7 +111,7 @@ class Updates:
         self._ask = ask
         self._wall_s = wall_s
         self.newer: str | None = None
-        """A later version, as far as this run has looked."""
+        """A later version that is known to be there; None: none, or nobody has looked."""
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._work, name="updates", daemon=True)
 
@@ -133,6 +133,7 @@ class Updates:
         if not self._store.is_on():
             return
         before = self._store.read()
+        self._know(before.newest)
         if before.checked_s is not None and 0 <= now_s - before.checked_s < DAY_S:
             return
         # Kept before it is asked: a controller that is started again and again asks once a day all the same.
@@ -144,12 +145,15 @@ class Updates:
             return
         if newest is None:
             return
-        self.newer = newest if is_newer(newest, self._version) else None
+        self._know(newest)
         told = before.told
         if is_newer(newest, self._version) and newest != told:
             self._tell([Event(at_s=now_s, code="update-available", params={"version": newest})])
             told = newest
         self._store.keep(Checked(checked_s=now_s, newest=newest, told=told))
+
+    def _know(self, newest: str | None) -> None:
+        self.newer = newest if newest is not None and is_newer(newest, self._version) else None
 
     def _work(self) -> None:
         while not self._closing.wait(LOOK_EVERY_S):

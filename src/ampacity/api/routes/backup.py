@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from datetime import datetime
@@ -184,7 +185,7 @@ def _place(installation: Installation) -> Path:
         handle, name = tempfile.mkstemp(prefix=".backup-", suffix=".zip", dir=folder)
     except OSError as error:
         raise NoRoom(f"In {folder}: {error.strerror or error}.") from error
-    open(handle, "wb").close()  # noqa: PTH123
+    os.close(handle)
     return Path(name)
 
 

@@ -257,7 +257,10 @@ class OcppServer:
         return self._known(charger).tally
 
     def _known(self, charger: ChargerId) -> Remembered:
-        return self._remembered.setdefault(charger, Remembered(charger, self._next_transaction))
+        known = self._remembered.get(charger)
+        if known is None:
+            known = self._remembered.setdefault(charger, Remembered(charger, self._next_transaction))
+        return known
 
     # --- a connection ---
 
