@@ -113,8 +113,9 @@ class StreamAnswer(StreamingResponse):
 
     media_type = "text/event-stream"
 
-    def __init__(self, events: AsyncGenerator[bytes]) -> None:
-        super().__init__(events)
+    def __init__(self, events: AsyncGenerator[bytes], status_code: int = 200) -> None:
+        """`status_code`: where the description of the API looks for it."""
+        super().__init__(events, status_code)
         self._events = events
 
     async def stream_response(self, send: Send) -> None:
