@@ -25,10 +25,13 @@ from ampacity.api.routes.diagnosis import shown
 from ampacity.api.routes.options import TAGS_REQUIRED
 from ampacity.api.server import create
 from ampacity.api.serving import AppServer, Tls, given_tls, own_tls
+from ampacity.commission.dossier import KeptDossier
+from ampacity.commission.expiry import Expiry
 from ampacity.commission.gathered import facts_of
 from ampacity.commission.selfcheck import Facts
+from ampacity.commission.tester import Progress, Tester, TestResult
 from ampacity.config.installation import ChargerConnection, Installation
-from ampacity.config.rewrite import with_charger
+from ampacity.config.rewrite import set_value, with_charger
 from ampacity.config.site_toml import load
 from ampacity.config.steered import effective, family_named
 from ampacity.core.decision import Decision
@@ -67,11 +70,13 @@ from ampacity.runtime.tags import Tags
 from ampacity.runtime.updates import Updates
 from ampacity.runtime.watchdog import Watchdog
 from ampacity.sources import Sources
+from ampacity.storage.accounts import note
 from ampacity.storage.errors import StorageError
 from ampacity.storage.history import Retention
 from ampacity.storage.journal import JournalWriter
 from ampacity.storage.records import finish_session, setting
 from ampacity.storage.store import Store
+from ampacity.storage.transactions import keeping
 from ampacity.web.texts import text
 
 TAGS_EVERY_S = 10.0
@@ -159,6 +164,15 @@ class Steered:
     def facts(self) -> Facts:
         return self._app.facts()
 
+    def begin_test(self, kind: str, charger: ChargerId, *, checked: bool, by: str) -> None:
+        self._desk.do(lambda: self._app.begin_test(kind, charger, checked=checked, by=by))
+
+    def stop_test(self) -> None:
+        self._desk.do(self._app.tester.stop)
+
+    def test_progress(self) -> Progress | None:
+        return self._app.tester.progress
+
     def restart(self) -> None:
         self._desk.do(self._app.end_and_restart)
 
@@ -224,15 +238,23 @@ class App:
         self.sessions = Sessions()
         self.events = Chronicle(NoEvents() if self._store is None else KeptEvents(self._store.engine))
         self._happenings = Happenings(lambda: self.installation, self.events.put, time.time, self._lost)
+        self.tester = Tester(
+            self.server,
+            now_s=self.clock.now_s,
+            use=self._control_by,
+            hold=self._allowances.test,
+            keep=self._keep_test,
+        )
         own: list[Watcher] = [
             self._watchdog,
             Notices(),
             self._allowances,
+            self.tester,
             self.sessions,
             self.desk,
             self._happenings,
         ]
-        self.loop = Loop(site, self.clock, self.server, self._journal, [*own, *watchers])
+        self.loop = Loop(site, self.clock, self.tester, self._journal, [*own, *watchers])
         self._sources = Sources(self.clock.now_s)
         self.meters = {connection.meter: self._sources.meter(site, connection) for connection in installation.meters}
         self._reading: dict[MeterId, asyncio.Task[None]] = {}
@@ -267,7 +289,7 @@ class App:
             one.start()
         self._happenings.begin(__version__)
         self._allowances.begin(self.loop.site, self.clock.now_s())
-        serving = asyncio.create_task(self.server.run(self.loop.put), name="chargers")
+        serving = asyncio.create_task(self.server.run(self._seen), name="chargers")
         tasks = [asyncio.create_task(self.loop.run(), name="loop")]
         for meter in self.meters:
             self._read(meter)
@@ -315,6 +337,15 @@ class App:
             now_s=self.clock.now_s(),
         )
 
+    def begin_test(self, kind: str, charger: ChargerId, *, checked: bool, by: str) -> None:
+        """A step or an expiry test of the site as it is installed. On the control loop's thread.
+
+        Raises:
+            AmpacityError: it can't be made.
+        """
+        begin = self.tester.expiry if kind == "expiry" else self.tester.step
+        begin(effective(self.installation), charger, checked=checked, by=by)
+
     def end_and_restart(self) -> None:
         """On the control loop's thread."""
         self.is_to_restart = True
@@ -340,6 +371,7 @@ class App:
             for meter, connection in after.items()
             if changed_supply or before.get(meter) != connection
         }
+        self.tester.stop()
         self.installation = installation
         self.loop.use(site)
         self._allowances.use(_plan(installation))
@@ -359,9 +391,19 @@ class App:
     def _put(self, one: Observation) -> None:
         self.loop.put(one)
 
+    def _seen(self, one: Observation) -> None:
+        """From meters and chargers: a test that is under way sees it first."""
+        if (passed := self.tester.taken(one)) is not None:
+            self.loop.put(passed)
+
+    def _control_by(self, site: Site) -> None:
+        self.loop.use(site)
+        if isinstance(self._journal, JournalWriter):
+            self._journal.site_changed(site, self.installation.text)
+
     def _read(self, meter: MeterId) -> None:
         source = self.meters[meter]
-        task = asyncio.create_task(supervised(source, self.loop.put, self.clock), name=source.name)
+        task = asyncio.create_task(supervised(source, self._seen, self.clock), name=source.name)
         self._reading[meter] = task
 
     async def _keep_tags(self) -> None:
@@ -465,6 +507,39 @@ class App:
         notifications = Notifications(settings, sender, text, tell=self.events.put)
         self.events.watch(notifications)
         return notifications, Updates(KeptCheck(engine), __version__, self.events.put)
+
+    def _keep_test(self, site: Site, result: TestResult, by: str) -> None:
+        """What came of a test, in a thread of its own. A charger that does not fall back by itself is not counted on
+        from now on, whatever site.toml said."""
+        if self._store is None:
+            return
+        kept, at_s = KeptDossier(self._store.engine), time.time()
+        if isinstance(result, Expiry):
+            said = self.server.facts().get(result.charger, StationFacts())
+            kept.change(
+                lambda one: one.with_expiry(
+                    result, vendor=said.vendor, model=said.model, firmware=said.firmware, by=by, at_s=at_s
+                )
+            )
+            if result.honoured is False and site.chargers[site.index_of_charger[result.charger]].guarded:
+                self._unguard(self._store, result.charger, by)
+        else:
+            kept.change(lambda one: one.with_step(site, result, str, by=by, at_s=at_s))
+
+    def _unguard(self, store: Store, charger: ChargerId, by: str) -> None:
+        place = f"chargers.{charger}.guarded"
+        with self.saving:
+            installation = set_value(self.installation.path, place, False)
+            self.desk.do(lambda: self.use(installation))
+        with keeping(store.engine()) as connection:
+            note(connection, time.time(), by, place, "true", "false")
+        _log.warning(
+            "charger-unguarded",
+            charger=charger,
+            what="It did not fall to its safe current when its lease ended.",
+            remedy="It counts at its maximum from now on when it can't be reached. Look into its firmware and "
+            "settings, and test it again.",
+        )
 
     def _lost(self) -> int:
         return self._journal.lost if isinstance(self._journal, JournalWriter) else 0

@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 
 from ampacity.api.access import Identify
 from ampacity.commission.selfcheck import Facts
+from ampacity.commission.tester import Progress as TestProgress
 from ampacity.config.installation import Installation
 from ampacity.core.observations import Observation
 from ampacity.core.site import ChargerId
@@ -64,6 +65,23 @@ class Control(Protocol):
 
     def facts(self) -> Facts:
         """What the self-check goes by."""
+        ...
+
+    def begin_test(self, kind: str, charger: ChargerId, *, checked: bool, by: str) -> None:
+        """Begins a "step" or an "expiry" test. Returns once it is under way. `checked`: the meters were held against
+        a clamp.
+
+        Raises:
+            AmpacityError: it can't be made; nothing was changed.
+        """
+        ...
+
+    def stop_test(self) -> None:
+        """Whatever test is under way ends."""
+        ...
+
+    def test_progress(self) -> TestProgress | None:
+        """Of the test that is under way; None: there is none."""
         ...
 
     def restart(self) -> None:

@@ -16,6 +16,7 @@ from ampacity.api.problems import on_error
 from ampacity.api.routes import (
     accounts,
     backup,
+    commissioning,
     diagnosis,
     events,
     features,
@@ -55,6 +56,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     notifications.router,
     updates.router,
     backup.router,
+    commissioning.router,
     diagnosis.router,
 )
 """One a file of `api/routes`."""

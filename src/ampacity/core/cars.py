@@ -286,7 +286,9 @@ def _with_want(charger: Charger, seen: ChargerSeen, memory: ChargerMemory, now_s
     if memory.cap_a == 0.0:
         memory = memory._replace(cap_a=charger.max_a)
     offered = memory.limit_a is not None and memory.limit_a >= charger.min_a and memory.answered
-    if drawing:
+    # A charger that never measures is believed in its state.
+    unmeasured = seen.measured_at_s is None and seen.state is ChargerState.CHARGING
+    if drawing or unmeasured:
         return memory._replace(want=Want.CURRENT, trial_s=None, idle_s=None)
     if seen.state is ChargerState.SUSPENDED_EV:
         return memory._replace(want=Want.START, trial_s=None, idle_s=now_s if memory.idle_s is None else memory.idle_s)

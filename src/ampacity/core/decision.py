@@ -46,6 +46,8 @@ class Rule(Enum):
     """By a schedule it may not have more now."""
     SURPLUS = "surplus"
     """Solar charging: the sun does not give more now."""
+    TEST = "test"
+    """A test of the installation is under way."""
     OFF = "off"
     """Load management is off: the charger has its safe current."""
 

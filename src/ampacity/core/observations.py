@@ -153,11 +153,14 @@ class Hold(Enum):
     SCHEDULE = "schedule"
     SURPLUS = "surplus"
     """Solar charging: it gets what the building would feed into the grid."""
+    TEST = "test"
+    """A test of the installation is under way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowance:
-    """The most a charger may have by the features that go by the clock or the sun, from now on until the next one."""
+    """The most a charger may have by what goes by the clock or the sun, or by a test of the installation, from now on
+    until the next one."""
 
     charger: ChargerId
     at_s: float

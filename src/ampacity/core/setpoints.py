@@ -27,7 +27,7 @@ _PACING = Cause(Rule.PACING)
 _REFUSED = Cause(Rule.REFUSED)
 _NO_CAR = Cause(Rule.NO_CAR)
 _OFF = Cause(Rule.OFF)
-_HOLDS = {Hold.SCHEDULE: Cause(Rule.SCHEDULE), Hold.SURPLUS: Cause(Rule.SURPLUS)}
+_HOLDS = {Hold.SCHEDULE: Cause(Rule.SCHEDULE), Hold.SURPLUS: Cause(Rule.SURPLUS), Hold.TEST: Cause(Rule.TEST)}
 _FIRST = 0
 """Before every rank that a site may give."""
 

@@ -20,7 +20,7 @@ Pull = tuple[int, float, float]
 """A place, and what one ampere of a charger adds there: real and imaginary part."""
 
 _COS30 = math.sqrt(3) / 2
-_UNKNOWN_PAIR = 1 / _COS30
+UNKNOWN_PAIR = 1 / _COS30
 """Between lines and not known which: a real current this much larger covers +30 and -30 degrees."""
 
 
@@ -70,8 +70,8 @@ def topology_of(
             below[one].append(charger)
         ways = []
         for mask in range(2**phases):
-            loads = _loads(supply, wiring, phases, mask or 2**phases - 1)
-            pulls = tuple((one * lines + line, re, im) for one in upwards for line, re, im in loads)
+            landing = loads(supply, wiring, phases, mask or 2**phases - 1)
+            pulls = tuple((one * lines + line, re, im) for one in upwards for line, re, im in landing)
             ways.append(number_of.setdefault(pulls, len(number_of)))
         way.append(tuple(ways))
     return Topology(
@@ -93,10 +93,10 @@ def _depth(parents: Sequence[int], circuit: int) -> int:
     return depth
 
 
-def _loads(supply: Supply, wiring: tuple[Line, ...] | None, phases: int, mask: int) -> tuple[Pull, ...]:
+def loads(supply: Supply, wiring: tuple[Line, ...] | None, phases: int, mask: int) -> tuple[Pull, ...]:
     """Line number and phasor of one ampere in each phase in use, in the order of the lines."""
     if wiring is None:
-        size = _UNKNOWN_PAIR if supply is Supply.LINE_TO_LINE and phases > 1 else 1.0
+        size = UNKNOWN_PAIR if supply is Supply.LINE_TO_LINE and phases > 1 else 1.0
         return tuple((int(line), size, 0.0) for line in supply.lines)
     used = [phase for phase in range(phases) if mask >> phase & 1]
     if supply is Supply.LINE_TO_LINE and phases > 1 and len(used) < 3:

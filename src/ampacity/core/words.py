@@ -72,6 +72,8 @@ def _rule_in_words(cause: Cause) -> str:
             return "a schedule allows no more now"
         case Rule.SURPLUS:
             return "the sun gives no more now"
+        case Rule.TEST:
+            return "a test of the installation is under way"
         case Rule.OFF:
             return "load management is off; it has its safe current"
     assert_never(cause.rule)

@@ -1,8 +1,8 @@
-"""What goes by the clock or the sun: schedules and solar charging, as observations for the loop."""
+"""What goes by the clock or the sun, and what a test asks for, as observations for the loop."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -38,12 +38,21 @@ class Allowances:
         self._solar = Solar()
         self._held: dict[ChargerId, tuple[float, Hold]] = {}
         """Of those that are held: the most, and by what, as the loop was told."""
+        self._tested: Mapping[ChargerId, float] | None = None
+        """What a test asks for; None: there is none."""
+        self._latest: tuple[Site, float] | None = None
 
     def use(self, plan: Plan) -> None:
         """From the next decision on."""
         if Feature.SOLAR not in plan.features.on or plan.features.solar is not self._plan.features.solar:
             self._solar = Solar()
         self._plan = plan
+
+    def test(self, most_a: Mapping[ChargerId, float] | None) -> None:
+        """What each charger may have at most while a test is under way; None: it is over. In use at once."""
+        self._tested = most_a
+        if self._latest is not None:
+            self._tell(*self._latest)
 
     def begin(self, site: Site, now_s: float) -> None:
         """Before the first decision: what holds from the start."""
@@ -55,7 +64,8 @@ class Allowances:
         self._tell(site, decision.at_s)
 
     def _tell(self, site: Site, now_s: float) -> None:
-        if not self._held and not self._plan.features.on & _HOLDING:
+        self._latest = site, now_s
+        if not self._held and self._tested is None and not self._plan.features.on & _HOLDING:
             return  # as on most sites, in every pass
         wall = self._wall().astimezone(self._plan.zone)
         day, minute = wall.weekday(), wall.hour * 60 + wall.minute
@@ -71,7 +81,10 @@ class Allowances:
                 self._put(Allowance(charger=charger.id, at_s=now_s, most_a=held[0], hold=held[1]))
 
     def _hold(self, charger: ChargerId, day: int, minute: int) -> tuple[float, Hold] | None:
-        """The lower of both; None: neither sets a limit."""
+        """The lowest; None: nothing sets a limit."""
+        if self._tested is not None and charger in self._tested:
+            # What is sure was reckoned without schedules and sun: they take part again when it is over.
+            return self._tested[charger], Hold.TEST
         on = self._plan.features.on
         by_clock = most_a(self._plan.schedules, charger, day, minute) if Feature.SCHEDULES in on else None
         by_sun = self._solar.given_a.get(charger, 0.0) if Feature.SOLAR in on else None

@@ -113,6 +113,8 @@ class Admission:
         self._complaints: set[str] = set()
         self._adopted_count = 0
         self._turns: dict[ChargerId, deque[float]] = {}
+        self.held_off: set[ChargerId] = set()
+        """They are to do without us for a while."""
 
     def use(self, endpoints: Iterable[Endpoint]) -> None:
         """From now on these may connect; nobody refuses them any more."""
@@ -152,6 +154,8 @@ class Admission:
                 f"at the most {MOST_ADOPTED} are taken in before a restart.",
             )
             return connection.respond(HTTPStatus.NOT_FOUND, "This charger is not known here.\n")
+        if endpoint.charger in self.held_off:
+            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "A test is under way: come again.\n")
         refusal = (
             self._refused_by_profile(connection, endpoint)
             or await self._refused_by_password(connection, endpoint, request)

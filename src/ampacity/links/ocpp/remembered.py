@@ -33,5 +33,7 @@ class Remembered:
         again without a reason."""
         self.expires: bool | None = None
         """Whether a schedule that it showed since it last started falls to the safe current; None: it showed none."""
+        self.often = False
+        """It is asked for what it draws every few seconds."""
         self.refused: tuple[int, TagVerdict] | None = None
         """The transaction that was begun with a tag that may not charge, and the verdict on it."""

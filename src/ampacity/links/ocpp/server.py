@@ -239,6 +239,19 @@ class OcppServer:
             return
         entry[0].apply(command, put)
 
+    def report_often(self, charger: ChargerId, often: bool) -> None:
+        """It is asked for what it draws every few seconds, where it can be asked; or as seldom as usual."""
+        self._known(charger).often = often
+
+    def hold_off(self, charger: ChargerId, off: bool) -> None:
+        """Its connection is cut, and it may not come back until it is held off no more."""
+        if not off:
+            self._admission.held_off.discard(charger)
+            return
+        self._admission.held_off.add(charger)
+        if (entry := self._stations.get(charger)) is not None:
+            entry[1].transport.abort()
+
     async def park(self) -> list[ChargerId]:
         """Leaves every connected charger at its safe current; returns those that did not confirm it in time."""
         tasks = {

@@ -33,6 +33,8 @@ URGENT_S = 3.0
 
 PING_S = 30
 TICK_S = 2.0
+OFTEN_S = 2.0
+"""During a test it is asked for what it draws every few seconds."""
 OTHER_FORMS_S = 600.0
 """A charger that refuses a profile in all forms is asked for only one of them so long."""
 
@@ -502,7 +504,8 @@ class Steering:
 
     async def _ask_for_values(self) -> None:
         """When the last report is older than it should be."""
-        if self._triggers and self._now_s() - self.reported_s > 1.5 * self._family.report_every_s:
+        due_s = OFTEN_S if self._remembered.often else 1.5 * self._family.report_every_s
+        if self._triggers and self._now_s() - self.reported_s > due_s:
             self.reported_s = self._now_s()
             answer = await self._try(messages.TriggerMessage(requestedMessage="MeterValues"))
             self._triggers = answer not in ("NotImplemented", "NotSupported")

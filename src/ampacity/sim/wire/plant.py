@@ -129,6 +129,7 @@ class Plant:
         self.summary = Summary()
         self._parked = [self._park(spot, ocpp_url) for spot in SPOTS]
         self._amps = building_a(0.0, seed)
+        self._import_wh = 5_432_100.0
         self.meter = Em340(self._sample())
 
     def _park(self, spot: Spot, ocpp_url: str) -> _Parked:
@@ -177,6 +178,7 @@ class Plant:
             for line, one_a in zip(parked.spot.wiring, parked.charger.currents_a, strict=True):
                 amps[line] += one_a
         self._amps = amps[0], amps[1], amps[2]
+        self._import_wh += NOMINAL_V * sum(amps) * dt_s / 3600
         self._switch()
         self._sum_up(dt_s)
 
@@ -222,7 +224,7 @@ class Plant:
             volts=(volts[0], volts[1], volts[2]),
             amps=(amps[0], amps[1], amps[2]),
             watts=(watts[0], watts[1], watts[2]),
-            import_wh=5_432_100 + self._at_s * sum(watts) / 3600,
+            import_wh=self._import_wh,
         )
 
 

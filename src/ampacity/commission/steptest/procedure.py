@@ -1,0 +1,277 @@
+"""A step test, from its begin to its end: what the chargers may have meanwhile, and the record of what was seen.
+
+Pure: it is asked again and again what each charger may have at most, and told what was seen. The controller stays
+in force: what it is asked for here is a limit from above, and the controller's own site for the time of the test leaves
+no more than is sure.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from ampacity.commission.steptest.ground import Room
+from ampacity.commission.steptest.pattern import CHIP_S, CODE_S, code
+from ampacity.commission.steptest.response import Order, Sample
+from ampacity.core.cars import STRAY_A, STRAY_SHARE
+from ampacity.core.decision import Decision
+from ampacity.core.observations import (
+    ChargerLink,
+    ChargerReport,
+    ChargerState,
+    MeterReading,
+    Observation,
+    SetpointAnswer,
+)
+from ampacity.core.phases import Supply
+from ampacity.core.site import ChargerId, MeterId, Site
+
+CLEAR_S = 9.0
+"""So long the cars are given to stop, and the meter to show what flows without them."""
+STOPPED_S = 6.5
+"""From then on no car draws."""
+START_S = 20.0
+"""So long a car is given to draw its minimum."""
+SLOWEST_S = 15.0
+"""A car that draws more than it was asked to at any time since then does not obey: some fall slowly."""
+LAST_S = 6.0
+"""So long after the last step the meter is still looked at."""
+LONGEST_S = 178.0
+"""Whatever happens."""
+DRAWING_A = 3.0
+
+
+class Stage(Enum):
+    """How far a test is."""
+
+    CLEARING = "clearing"
+    """The other cars stop."""
+    STARTING = "starting"
+    """The car begins to draw its minimum."""
+    STEPPING = "stepping"
+    ENDED = "ended"
+
+
+class Ending(Enum):
+    """Why a test has ended."""
+
+    DONE = "done"
+    NO_CAR = "no-car"
+    OFFLINE = "offline"
+    METER_SILENT = "meter-silent"
+    DISOBEYS = "disobeys"
+    """The car draws more than it was asked to."""
+    STOPPED = "stopped"
+    """Somebody stopped it."""
+
+
+@dataclass(frozen=True, slots=True)
+class CarReport:
+    """What the charger says of its car."""
+
+    at_s: float
+    by_phase_a: tuple[float, ...] | None
+    most_a: float | None
+    """On its highest phase, or without saying on which."""
+
+
+@dataclass(slots=True)
+class Record:
+    """What was asked and seen of one charger."""
+
+    charger: ChargerId
+    low_a: float
+    high_a: float
+    orders: list[Order] = field(default_factory=list)
+    samples: dict[MeterId, list[Sample]] = field(default_factory=dict)
+    without: dict[MeterId, list[Sample]] = field(default_factory=dict)
+    """While no car draws."""
+    reports: list[CarReport] = field(default_factory=list)
+    states: list[ChargerState] = field(default_factory=list)
+    refusals: int = 0
+    """Commands that it did not accept."""
+
+
+class StepTest:
+    """Of one charger."""
+
+    def __init__(self, site: Site, charger: ChargerId, room: Room, now_s: float, draw: random.Random) -> None:
+        """`site`: as installed; the meters of all its circuits are looked at."""
+        self._site = site
+        self._charger = site.chargers[site.index_of_charger[charger]]
+        self.room = room
+        self.began_s = now_s
+        self._since_s = now_s
+        self._started_s = now_s
+        self.stage = Stage.CLEARING
+        self.ending: Ending | None = None
+        self.record = Record(charger, room.low_a, room.high_a)
+        self._chip_s = max(CHIP_S, self._charger.min_interval_s + 0.5)
+        self._chips = code(max(8, 2 * int(CODE_S / self._chip_s / 2)), draw)
+        self._chip = -1
+        self._told = False
+        """The charger was told something in this chip."""
+        self._asked_a = 0.0
+        self._online = True
+
+    @property
+    def share(self) -> float:
+        """How much of it is over, 0 to 1."""
+        match self.stage:
+            case Stage.CLEARING:
+                return 0.0
+            case Stage.STARTING:
+                return 0.05
+            case Stage.STEPPING:
+                return min(1.0, 0.1 + 0.9 * max(0, self._chip) / len(self._chips))
+            case Stage.ENDED:
+                return 1.0
+
+    def most_a(self) -> Mapping[ChargerId, float]:
+        """What every charger may have now."""
+        return {one.id: self._asked_a if one.id == self._charger.id else 0.0 for one in self._site.chargers}
+
+    def stop(self, why: Ending = Ending.STOPPED) -> None:
+        """It ends now."""
+        if self.stage is not Stage.ENDED:
+            self.stage, self.ending, self._asked_a = Stage.ENDED, why, 0.0
+
+    def see(self, seen: Iterable[Observation], decision: Decision | None, now_s: float) -> None:
+        """What was seen since the last time, with the meters' own readings, and what was decided on it."""
+        if self.stage is Stage.ENDED:
+            return
+        for one in seen:
+            self._take(one)
+        if decision is not None:
+            self._note(decision, now_s)
+        if not self._online:
+            self.stop(Ending.OFFLINE)
+        elif self._draws_too_much():
+            self.stop(Ending.DISOBEYS)
+        elif now_s - self.began_s > LONGEST_S:
+            self.stop(Ending.DONE if self.stage is Stage.STEPPING else Ending.NO_CAR)
+        else:
+            self._go_on(now_s)
+
+    def _go_on(self, now_s: float) -> None:
+        gone_s = now_s - self._since_s
+        match self.stage:
+            case Stage.CLEARING:
+                if gone_s >= CLEAR_S:
+                    self._asked_a, self.stage, self._since_s = self.room.low_a, Stage.STARTING, now_s
+                    self._started_s = now_s
+            case Stage.STARTING:
+                if gone_s >= START_S or (gone_s >= 6.0 and self._draws()):
+                    if self._has_no_car():
+                        self.stop(Ending.NO_CAR)
+                    else:
+                        self.stage, self._since_s = Stage.STEPPING, now_s
+                        self._step(now_s)
+            case Stage.STEPPING:
+                self._step(now_s)
+            case Stage.ENDED:
+                pass
+
+    def _step(self, now_s: float) -> None:
+        gone_s = now_s - self._since_s
+        chip = int(gone_s / self._chip_s)
+        if chip >= len(self._chips):
+            if gone_s >= len(self._chips) * self._chip_s + LAST_S:
+                self.stop(Ending.DONE)
+            return
+        if chip != self._chip:
+            self._chip, self._told = chip, False
+            self._asked_a = self.room.high_a if self._chips[chip] else self.room.low_a
+            before = self.record.orders[-1].limit_a if self.record.orders else self.room.low_a
+            self.record.orders.append(Order(now_s, before))  # until the charger has accepted another one
+
+    def _note(self, decision: Decision, now_s: float) -> None:
+        """What the charger is told takes the place of what was asked for it in this chip."""
+        for command in decision.commands:
+            if command.charger != self._charger.id or command.renewal or self.stage is not Stage.STEPPING:
+                continue
+            order = Order(now_s, command.limit_a)
+            if self._told:
+                self.record.orders.append(order)
+            else:
+                self.record.orders[-1], self._told = order, True
+
+    def _take(self, one: Observation) -> None:
+        match one:
+            case MeterReading():
+                if len(one.currents) == len(self._site.supply.lines):
+                    if self.stage is Stage.STEPPING:
+                        self.record.samples.setdefault(one.meter, []).append(sample_of(one, self._site))
+                    elif self.stage is Stage.CLEARING and one.at_s >= self._since_s + STOPPED_S:
+                        self.record.without.setdefault(one.meter, []).append(sample_of(one, self._site))
+            case ChargerReport() if one.charger == self._charger.id:
+                if one.state is not None:
+                    self.record.states.append(one.state)
+                if (report := _car_report(one, self._site, self._charger.phases)) is not None:
+                    self.record.reports.append(report)
+            case ChargerLink() if one.charger == self._charger.id:
+                self._online = one.online
+            case SetpointAnswer() if one.charger == self._charger.id:
+                if not one.accepted:
+                    self.record.refusals += 1
+            case _:
+                pass
+
+    def _draws_too_much(self) -> bool:
+        """By its own report, later than it takes to follow, and by more than an error of measurement."""
+        latest = self.record.reports[-1] if self.record.reports else None
+        if latest is None or latest.most_a is None or self.stage not in (Stage.STARTING, Stage.STEPPING):
+            return False
+        if latest.at_s - self._started_s < SLOWEST_S:
+            return False
+        lately = [one.limit_a for one in self.record.orders if one.at_s > latest.at_s - SLOWEST_S]
+        before = [one.limit_a for one in self.record.orders if one.at_s <= latest.at_s - SLOWEST_S][-1:]
+        most_a = max([*lately, *before, self.room.low_a])
+        return latest.most_a > most_a + max(STRAY_A, STRAY_SHARE * most_a)
+
+    def _draws(self) -> bool:
+        latest = self.record.reports[-1] if self.record.reports else None
+        return latest is not None and latest.most_a is not None and latest.most_a >= DRAWING_A
+
+    def _has_no_car(self) -> bool:
+        return bool(self.record.states) and self.record.states[-1] in (
+            ChargerState.AVAILABLE,
+            ChargerState.FINISHING,
+            ChargerState.FAULTED,
+            ChargerState.UNAVAILABLE,
+            ChargerState.PREPARING,
+        )
+
+
+def sample_of(reading: MeterReading, site: Site) -> Sample:
+    """The reading of a meter with one current a line."""
+    lines = len(site.supply.lines)
+    line_v = site.nominal_v / 3**0.5 if site.supply is Supply.LINE_TO_LINE else site.nominal_v
+    volts = [line_v] * lines
+    if reading.voltages is not None and len(reading.voltages) == lines:
+        for line, seen_v in enumerate(reading.voltages):
+            if seen_v > 0:
+                # On a supply without neutral the meter may count from line to line.
+                across = site.supply is Supply.LINE_TO_LINE and seen_v > 1.4 * line_v
+                volts[line] = seen_v / 3**0.5 if across else seen_v
+    watts = reading.powers.values if reading.powers is not None and len(reading.powers) == lines else None
+    reactive = reading.reactive.values if reading.reactive is not None and len(reading.reactive) == lines else None
+    return Sample(
+        at_s=reading.at_s,
+        amps=tuple(abs(amps) for amps in reading.currents),
+        watts=watts,
+        vars=reactive if watts is not None else None,
+        volts=tuple(volts),
+    )
+
+
+def _car_report(report: ChargerReport, site: Site, phases: int) -> CarReport | None:
+    if report.currents is not None and len(report.currents) == phases:
+        return CarReport(report.at_s, report.currents.values, max(report.currents))
+    if report.currents is not None and len(report.currents) > 0:
+        return CarReport(report.at_s, None, max(report.currents))
+    if report.current_a is not None:
+        return CarReport(report.at_s, None, report.current_a)
+    return None
