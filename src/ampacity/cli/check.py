@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.tree import Tree
 
+from ampacity.cli.device_option import DeviceFiles
 from ampacity.cli.out import FAILED, fail, host_warnings, print_json, say_error, say_warning, stdout
 from ampacity.config.installation import Installation
 from ampacity.config.site_toml import load
@@ -23,6 +24,7 @@ from ampacity.storage.database import shown
 
 def check(
     site: Annotated[Path, typer.Argument(help="The site.toml to read.", metavar="SITE.TOML")],
+    device: DeviceFiles = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
 ) -> None:
     """Read SITE.TOML, explain it, and prove the safe currents.

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.progress import Progress
 from serial.tools.list_ports import comports
 
+from ampacity.cli.device_option import DeviceFiles
 from ampacity.cli.out import FAILED, fail, print_json, say_warning, stderr, stdout
 from ampacity.commission.probe import Found, Nothing, Told, Way, probe, serial_ways
 from ampacity.core.errors import AmpacityError
@@ -33,6 +34,7 @@ def probe_command(
         list[str] | None, typer.Option("--serial", help="A port, as /dev/ttyUSB0; several times.")
     ] = None,
     units: Annotated[str, typer.Option("--units", help="Unit numbers: 1-10, or 1,33; all are 1-247.")] = "1-3",
+    device: DeviceFiles = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
 ) -> None:
     """Find meters by asking: on every serial port there is, or where you say.

@@ -18,6 +18,7 @@ from ampacity.api.routes.backup import BESIDE
 from ampacity.app import Served, run_site
 from ampacity.backup import take_back
 from ampacity.cli.account import first_start_link, print_link
+from ampacity.cli.device_option import DeviceFiles
 from ampacity.cli.out import fail, host_warnings, say_error, stderr
 from ampacity.cli.printer import printer
 from ampacity.cli.status import status_line
@@ -45,6 +46,7 @@ def run(
     log_level: Annotated[LogLevel | None, typer.Option(help="Instead of [log] level.")] = None,
     no_storage: Annotated[bool, typer.Option("--no-storage", help="Keep no record.")] = False,
     no_app: Annotated[bool, typer.Option("--no-app", help="Do not serve the app.")] = False,
+    device: DeviceFiles = None,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON a decision on standard output.")] = False,
 ) -> None:
     """Control the installation until stopped (Ctrl-C or SIGTERM).
