@@ -64,12 +64,13 @@ from ampacity.runtime.loop import Loop, Watcher
 from ampacity.runtime.notices import Notices
 from ampacity.runtime.notifications import Notifications, Sender, Settings
 from ampacity.runtime.ports import Clock, Journal, Put
+from ampacity.runtime.relay import Relay
 from ampacity.runtime.sessions import Sessions
 from ampacity.runtime.supervise import supervised
 from ampacity.runtime.tags import Tags
 from ampacity.runtime.updates import Updates
 from ampacity.runtime.watchdog import Watchdog
-from ampacity.sources import Sources
+from ampacity.sources import MeterLink, Sources, relay_for
 from ampacity.storage.accounts import note
 from ampacity.storage.errors import StorageError
 from ampacity.storage.history import Retention
@@ -256,7 +257,12 @@ class App:
         ]
         self.loop = Loop(site, self.clock, self.tester, self._journal, [*own, *watchers])
         self._sources = Sources(self.clock.now_s)
-        self.meters = {connection.meter: self._sources.meter(site, connection) for connection in installation.meters}
+        self.meters: dict[MeterId, MeterLink] = {}
+        for connection in installation.meters:
+            if (link := self._sources.meter(site, connection)) is not None:
+                self.meters[connection.meter] = link
+        self._relay = Relay()
+        relay_for(self._relay, installation)
         self._reading: dict[MeterId, asyncio.Task[None]] = {}
         self._counts = None if self._store is None else KeptTallies(self._store.engine)
         self._ended = asyncio.Event()
@@ -373,6 +379,7 @@ class App:
         }
         self.tester.stop()
         self.installation = installation
+        relay_for(self._relay, installation)
         self.loop.use(site)
         self._allowances.use(_plan(installation))
         self._allowances.begin(site, self.clock.now_s())
@@ -383,8 +390,9 @@ class App:
             if (task := self._reading.pop(meter, None)) is not None:
                 task.cancel()
         for meter, source in fresh.items():
-            self.meters[meter] = source
-            self._read(meter)
+            if source is not None:
+                self.meters[meter] = source
+                self._read(meter)
         self.server.use(endpoints)
         _log.info("site-in-use", site=site.name, features=sorted(one.value for one in installation.features.on))
 
@@ -393,8 +401,9 @@ class App:
 
     def _seen(self, one: Observation) -> None:
         """From meters and chargers: a test that is under way sees it first."""
-        if (passed := self.tester.taken(one)) is not None:
-            self.loop.put(passed)
+        for reading in self._relay.passed(one):
+            if (passed := self.tester.taken(reading)) is not None:
+                self.loop.put(passed)
 
     def _control_by(self, site: Site) -> None:
         self.loop.use(site)

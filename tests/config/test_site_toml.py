@@ -183,7 +183,10 @@ def test_two_meters_do_not_share_an_address() -> None:
 
 def test_two_meters_may_share_a_gateway() -> None:
     text = TWO_METERS + '[meters.sub]\nhost = "10.0.0.7"\nunit = 2\n'
-    assert [meter.unit for meter in parse(text, Path("site.toml")).meters] == [1, 2]
+    assert [meter.address for meter in parse(text, Path("site.toml")).meters] == [
+        "10.0.0.7:502, unit 1",
+        "10.0.0.7:502, unit 2",
+    ]
 
 
 def test_meters_on_one_serial_line_are_set_alike() -> None:

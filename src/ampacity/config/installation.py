@@ -10,33 +10,10 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import URL
 
+from ampacity.config.meter_place import MeterConnection
 from ampacity.core.features import Features
 from ampacity.core.schedule import Schedule
-from ampacity.core.site import ChargerId, CircuitId, MeterId, Site
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MeterConnection:
-    """Where a meter is. Either `host` or `serial` is set."""
-
-    meter: MeterId
-    device: str
-    """Catalogue id of its family, or "auto"."""
-    unit: int
-    host: str | None
-    port: int
-    serial: str | None
-    baud: int
-    parity: str
-    stop_bits: int
-    period_s: float
-    """How often it is read."""
-
-    @property
-    def address(self) -> str:
-        """For people: `10.0.0.7:502, unit 1`."""
-        place = f"{self.host}:{self.port}" if self.host is not None else str(self.serial)
-        return f"{place}, unit {self.unit}"
+from ampacity.core.site import ChargerId, CircuitId, Site
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

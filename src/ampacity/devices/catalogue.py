@@ -11,15 +11,18 @@ from typing import Any, TypeVar
 
 from ampacity.core.errors import DeviceError
 from ampacity.devices.charger_family import ChargerFamily, charger_family_of
+from ampacity.devices.json_family import JsonFamily, json_family_of
 from ampacity.devices.meter_family import MeterFamily, family_of
+from ampacity.devices.p1_family import P1Family, p1_family_of
 
 ADDED_FILES = "AMPACITY_DEVICES"
 """The variable of the environment with files of the user's own, separated as in PATH. `--device FILE` adds to it. In
 the environment, since site.toml is read again at each save, in several threads, and after a restart."""
 
-METER, CHARGER = "meter", "charger"
+METER, CHARGER, P1, JSON = "meter", "charger", "p1", "json"
+"""Kinds of families: of meters over Modbus, of chargers, of meters with a customer port, and with documents."""
 
-Family = TypeVar("Family", MeterFamily, ChargerFamily)
+Family = TypeVar("Family", MeterFamily, ChargerFamily, P1Family, JsonFamily)
 
 
 class DeviceUnknown(DeviceError):
@@ -37,12 +40,22 @@ class DeviceFileWrong(DeviceError):
 
 
 def meter_families() -> dict[str, MeterFamily]:
-    """All families of meters by id, in alphabetical order; a file of the user's own comes before ours.
+    """All families of meters over Modbus by id, in alphabetical order; a file of the user's own comes before ours.
 
     Raises:
         DeviceFileWrong: a file of the user's own can't be used.
     """
     return _families("meters", METER, family_of)
+
+
+def p1_families() -> dict[str, P1Family]:
+    """All families of meters with a customer port by id, as `meter_families`."""
+    return _families("meters", P1, p1_family_of)
+
+
+def json_families() -> dict[str, JsonFamily]:
+    """All families of meters that speak JSON by id, as `meter_families`."""
+    return _families("meters", JSON, json_family_of)
 
 
 def charger_families() -> dict[str, ChargerFamily]:
@@ -51,8 +64,12 @@ def charger_families() -> dict[str, ChargerFamily]:
 
 
 def kind_of(document: Mapping[str, Any]) -> str:
-    """What a family's file is about, by its content: a meter has `registers`."""
-    return METER if "registers" in document else CHARGER
+    """What a family's file is about, by its content."""
+    if "registers" in document:
+        return METER
+    if "specification" in document:
+        return P1
+    return JSON if "places" in document else CHARGER
 
 
 def added_files() -> list[Path]:
@@ -61,7 +78,8 @@ def added_files() -> list[Path]:
 
 
 def _families(folder: str, kind: str, made: Callable[[Mapping[str, Any]], Family]) -> dict[str, Family]:
-    found = {family.id: family for family in (made(document) for document in _shipped(folder))}
+    shipped = [document for document in _shipped(folder) if kind_of(document) == kind]
+    found = {family.id: family for family in (made(document) for document in shipped)}
     for file in added_files():
         document = _document(file)
         if kind_of(document) == kind:

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ampacity.core.errors import DeviceError
 from ampacity.core.observations import MeterReading
-from ampacity.core.phases import PhaseAmps, PhaseVolts, PhaseWatts
 from ampacity.core.site import MeterId
+from ampacity.devices.readings import FrameAbsurd as FrameAbsurd
+from ampacity.devices.readings import checked
 
 Registers = Mapping[int, int]
 """Register contents by address, each 0 to 65535."""
 
 _WORDS = {"int16": 1, "uint16": 1, "int32": 2, "uint32": 2}
 _SIGNED = ("int16", "int32")
-
-
-class FrameAbsurd(DeviceError):
-    """The registers can't be what flows: overflow marks, impossible voltages, powers without the current for them."""
-
-    code = "meter-absurd"
-    remedy = "Check the meter's wiring, its transformers' ratio and its measuring system."
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,25 +135,13 @@ class MeterFamily:
         Raises:
             FrameAbsurd: the registers can't be what flows.
         """
-        voltages = self.values(self.voltages, registers)[:lines]
-        powers = self.values(self.powers, registers)[:lines]
-        # Most meters' currents have no sign: it is the power's.
-        currents = tuple(
-            math.copysign(abs(amps), watts) if watts else abs(amps)
-            for amps, watts in zip(self.values(self.currents, registers)[:lines], powers, strict=True)
-        )
-        for number, (volts, amps, watts) in enumerate(zip(voltages, currents, powers, strict=True), start=1):
-            if not any(abs(volts - v) <= 0.15 * v for v in nominal_v):
-                raise FrameAbsurd(f"L{number} shows {volts:g} V on a supply of {nominal_v[0]:g} V.")
-            # 20 W and 2 %: rounding of small currents.
-            if abs(watts) > 1.1 * volts * abs(amps) + 20:
-                raise FrameAbsurd(f"L{number} shows {watts:g} W with {abs(amps):g} A at {volts:g} V.")
-        return MeterReading(
-            meter=meter,
-            at_s=at_s,
-            currents=PhaseAmps(currents),
-            powers=PhaseWatts(powers),
-            voltages=PhaseVolts(voltages),
+        return checked(
+            meter,
+            at_s,
+            currents_a=self.values(self.currents, registers)[:lines],
+            powers_w=self.values(self.powers, registers)[:lines],
+            voltages_v=self.values(self.voltages, registers)[:lines],
+            nominal_v=nominal_v,
         )
 
     def own_number(self, words: Sequence[int]) -> str | None:
