@@ -59,6 +59,8 @@ class JsonMap:
     """The meter's own."""
     valid: str | None = None
     """Must be true, or absent."""
+    current_step_a: float = 0.0
+    """The resolution of its currents, where that is coarse: power and voltage refine them."""
 
     def reading(
         self, meter: MeterId, document: object, at_s: float, lines: int, nominal_v: Sequence[float]
@@ -73,6 +75,11 @@ class JsonMap:
         watts = _lines(self.powers, document, lines)
         volts = _lines(self.voltages, document, lines)
         reactive = _lines(self.reactive, document, lines)
+        if amps is not None and watts is not None and volts is not None and self.current_step_a:
+            amps = [
+                max(abs(watts[line]) / volts[line] if volts[line] else math.inf, abs(one) - self.current_step_a / 2)
+                for line, one in enumerate(amps)
+            ]
         if amps is None and watts is not None:
             each = volts or [nominal_v[0]] * lines
             amps = [
@@ -154,6 +161,8 @@ def json_map_of(document: Mapping[str, Any]) -> JsonMap:
             at = value["at"] if isinstance(value, Mapping) else value
             scale = float(value.get("scale", 1.0)) if isinstance(value, Mapping) else 1.0
             places[key] = Places(tuple(_expression(one) for one in at), scale)
+        elif key == "current_step_a":
+            places[key] = float(value)
         else:
             raise ValueError(f"{key} is no quantity")
     found = JsonMap(**places)
