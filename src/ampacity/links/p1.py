@@ -129,7 +129,10 @@ class P1Decoder:
         self._key = key
         self._lines = lines
         self._nominal_v = nominal_v
-        self._parser = TelegramParser(getattr(telegram_specifications, family.specification))
+        specification = getattr(telegram_specifications, family.specification)
+        if family.encrypted:
+            specification = {**specification, "general_global_cipher": True}
+        self._parser = TelegramParser(specification)
 
     def __call__(self, telegram: str, at_s: float) -> MeterReading:
         """
