@@ -192,6 +192,7 @@ def relay_for(relay: Relay, installation: Installation) -> None:
         {one.meter: one.standby for one in installation.meters if one.standby is not None},
         period_s={one.meter: one.period_s for one in installation.meters},
         nominal_v=nominal_voltages(installation.site)[-1],
+        shown={one.id for one in installation.site.meters},
     )
 
 

@@ -17,7 +17,7 @@ from ampacity.config.meter_place import (
     P1Place,
 )
 from ampacity.config.table import Table, hint, shown
-from ampacity.core.site import ChargerId, Meter, MeterId
+from ampacity.core.site import ChargerId, Circuit, Meter, MeterId
 from ampacity.devices.json_family import JsonFamily, JsonMap, Places, json_map_of
 from ampacity.devices.p1_family import P1Family
 
@@ -190,6 +190,18 @@ class MeterReader:
             what = f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error).rstrip(".")
             table.wrong("places", f"{what}.", "See docs/how-to/meters-of-any-kind.md.")
         return None
+
+
+def on_circuits(meters: Sequence[tuple[Meter, MeterConnection]], circuits: Sequence[Circuit]) -> tuple[Meter, ...]:
+    """All but those that only serve others: parts of a sum, and standby meters."""
+    metered = {circuit.meter for circuit in circuits}
+    serving: set[MeterId] = set()
+    for _, one in meters:
+        if isinstance(one.place, MadePlace):
+            serving |= {*one.place.plus, *one.place.minus}
+        if one.standby is not None:
+            serving.add(one.standby)
+    return tuple(meter for meter, _ in meters if meter.id in metered or meter.id not in serving)
 
 
 def check_made(tables: Mapping[str, Table], meters: Sequence[MeterConnection], chargers: Collection[str]) -> None:

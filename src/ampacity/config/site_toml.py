@@ -21,7 +21,7 @@ from ampacity.config.installation import (
     StorageSettings,
 )
 from ampacity.config.meter_place import MadePlace, MeterConnection, ModbusPlace
-from ampacity.config.meters_toml import MeterReader, check_made
+from ampacity.config.meters_toml import MeterReader, check_made, on_circuits
 from ampacity.config.mistakes import Caution, Mistake, SiteFileError, line_of, lines_of_keys
 from ampacity.config.security import (
     certificate_cn_of,
@@ -180,7 +180,7 @@ class _Reader:
                 turn_s=turn_s,
                 active=features.steers,
                 circuits=tuple(circuits),
-                meters=tuple(meter for meter, _ in meters),
+                meters=on_circuits(meters, circuits),
                 chargers=tuple(charger for charger, _ in chargers),
             )
         if site is None:

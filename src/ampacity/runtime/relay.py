@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 import structlog
@@ -54,6 +54,7 @@ class Relay:
         self._newest: dict[MeterId, MeterReading] = {}
         self._told_s: dict[MeterId, float] = {}
         self._nominal_v = 230.0
+        self._shown: Collection[MeterId] | None = None
 
     def use(
         self,
@@ -62,9 +63,12 @@ class Relay:
         *,
         period_s: Mapping[MeterId, float],
         nominal_v: float,
+        shown: Collection[MeterId] | None = None,
     ) -> None:
-        """From now on. `standbys`: the standby meter by the one it stands in for; `nominal_v`: of a line."""
+        """From now on. `standbys`: the standby meter by the one it stands in for; `nominal_v`: of a line; `shown`: the
+        loop is to see these meters alone; None: all."""
         self._made = made
+        self._shown = shown
         self._nominal_v = nominal_v
         self._newest.clear()
         self._told_s.clear()
@@ -82,7 +86,10 @@ class Relay:
             out.append(reading)
             self._newest[reading.meter] = reading
             out += self._sums(reading.meter)
-        return out
+        return [one for one in out if self._is_shown(one)]
+
+    def _is_shown(self, one: Observation) -> bool:
+        return self._shown is None or not isinstance(one, MeterReading) or one.meter in self._shown
 
     def _stood_in(self, one: MeterReading) -> list[MeterReading]:
         """The reading, unless a standby meter serves in its place; and once more, where it stands in for another."""
