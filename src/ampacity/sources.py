@@ -23,6 +23,7 @@ from ampacity.core.site import Site
 from ampacity.devices.catalogue import json_families, meter_families, p1_families
 from ampacity.devices.json_family import JsonFamily
 from ampacity.links.json_meter import Document, HttpPoll, JsonDecoder, MqttTopics, Pushes, broker_of
+from ampacity.links.meter_settings import Setup
 from ampacity.links.modbus import Bus, ModbusMeter, SerialPort
 from ampacity.links.p1 import P1Decoder, P1Port, P1Stream
 from ampacity.links.stream import Stream, StreamMeter
@@ -41,6 +42,11 @@ class MeterLink(Source, Protocol):
 
     @property
     def tally(self) -> Tally: ...
+
+    @property
+    def setup(self) -> Setup:
+        """What its settings are, and what it says of its own wiring."""
+        ...
 
     @property
     def identified(self) -> str | None:
@@ -103,6 +109,7 @@ class Sources:
             lines=len(site.supply.lines),
             nominal_v=nominal_voltages(site),
             now_s=self._now_s,
+            stated={} if place.ct_ratio is None else {"ct_ratio": place.ct_ratio},
         )
 
     def _bus(self, place: ModbusPlace, answer_s: float) -> Bus:

@@ -36,7 +36,7 @@ NUMBER = "AM34000000001A"
 
 
 def em340_words(family: MeterFamily = EM3XX) -> dict[int, int]:
-    words = {check.address: check.want for check in family.setup}
+    words = {one.address: one.want for one in family.setup if one.want is not None}
     words.update({0x5000 + n: word for n, word in enumerate(struct.unpack(">7H", NUMBER.encode()))})
     words.update({a + n: w for a, block in family.samples[0].registers.items() for n, w in enumerate(block)})
     return words
@@ -59,6 +59,11 @@ def answer_of(request: Request, words: dict[int, int], code: int = EM340) -> byt
     return frame(request, bytes([4, 2 * count]) + struct.pack(f">{count}H", *values))
 
 
+def as_holding(reply: bytes) -> bytes:
+    """Answers here are for input registers; a holding register holds the same."""
+    return reply[:7] + bytes([reply[7] - 1]) + reply[8:] if reply[7:8] in (b"\x04", b"\x84") else reply
+
+
 def control_only(request: Request) -> bool:
     return request[2:] == EM3XX.reads[0]
 
@@ -72,9 +77,9 @@ async def device(answer: Answer) -> AsyncIterator[int]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while True:
-                tid, _, _, unit, _, address, count = struct.unpack(">HHHBBHH", await reader.readexactly(12))
+                tid, _, _, unit, function, address, count = struct.unpack(">HHHBBHH", await reader.readexactly(12))
                 if (reply := await answer((tid, unit, address, count))) is not None:
-                    writer.write(reply)
+                    writer.write(as_holding(reply) if function == 3 else reply)
         writer.close()
         with suppress(ConnectionError):
             await writer.wait_closed()

@@ -21,6 +21,8 @@ class ModbusPlace:
     baud: int
     parity: str
     stop_bits: int
+    ct_ratio: float | None = None
+    """What the labels of its current transformers say, primary by secondary; None: nobody has stated it."""
 
     @property
     def address(self) -> str:

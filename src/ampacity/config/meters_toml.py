@@ -105,6 +105,7 @@ class MeterReader:
             baud=table.whole("baud", 9600, 300, 1_000_000),
             parity=table.text("parity", "N", choices=["N", "E", "O"]),
             stop_bits=table.whole("stop_bits", 1, 1, 2),
+            ct_ratio=table.optional_number("ct_ratio", 1, 10_000, ""),
         )
 
     def _p1_place(self, table: Table, family: P1Family) -> P1Place:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ampacity.core.errors import DeviceError
+from ampacity.devices.announced import Announcement, announcement_of
 from ampacity.devices.charger_family import ChargerFamily, charger_family_of
 from ampacity.devices.json_family import JsonFamily, json_family_of
 from ampacity.devices.meter_family import MeterFamily, family_of
@@ -111,3 +112,9 @@ def _shipped(folder: str) -> Iterator[Mapping[str, Any]]:
     for file in sorted(files.iterdir(), key=lambda f: f.name):
         if file.name.endswith(".toml"):
             yield tomllib.loads(file.read_text(encoding="utf-8"))
+
+
+def announcements() -> list[Announcement]:
+    """Services by which meters and chargers may be found on the network."""
+    text = resources.files("ampacity.devices").joinpath("announced.toml").read_text(encoding="utf-8")
+    return [announcement_of(entry) for entry in tomllib.loads(text)["service"]]

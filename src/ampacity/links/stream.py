@@ -14,6 +14,7 @@ from ampacity.core.observations import MeterReading, Observation
 from ampacity.core.phases import PhaseAmps
 from ampacity.core.site import MeterId
 from ampacity.devices.readings import FrameAbsurd
+from ampacity.links.meter_settings import Setup
 from ampacity.links.modbus import MeterSilent
 from ampacity.links.tally import Tally
 
@@ -73,6 +74,8 @@ class StreamMeter(Generic[M]):
         self._wait_s = max(SHORTEST_WAIT_S, PERIODS * every_s)
         self._now_s = now_s
         self.tally = Tally()
+        self.setup = Setup(settings=(), remarks=(), unread=frozenset())
+        """It has none that could be read."""
         self.identified: str | None = None
         """Once it has told something good."""
         self.own_number: str | None = None
