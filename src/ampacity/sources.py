@@ -116,7 +116,8 @@ class Sources:
         """One for each serial line, and one for each address: many gateways allow a single connection."""
         if place.host is not None:
             key: object = (place.host, place.port)
-            bus = self._buses.get(key) or Bus.tcp(place.host, place.port, answer_s=answer_s)
+            made = Bus.rtu_over_tcp if place.rtu_frames else Bus.tcp
+            bus = self._buses.get(key) or made(place.host, place.port, answer_s=answer_s)
         else:
             key = str(place.serial)
             port = SerialPort(str(place.serial), place.baud, place.parity, place.stop_bits)

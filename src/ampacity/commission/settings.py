@@ -8,6 +8,7 @@ from ampacity.commission.probe import ANSWER_S, TAKEN_REMEDY, Found
 from ampacity.core.errors import AmpacityError, DeviceError
 from ampacity.devices.meter_family import MeterFamily
 from ampacity.devices.meter_settings import Held
+from ampacity.devices.numbers import unsigned_of
 from ampacity.links.meter_settings import READ_BACK_EVERY_S, Put, put_right
 from ampacity.links.modbus import Bus
 
@@ -68,7 +69,10 @@ async def _must_be_silent(bus: Bus, found: Found, listen_s: float) -> None:
 async def _must_be(bus: Bus, found: Found, family: MeterFamily) -> None:
     place = f"{found.way.place}, unit {found.unit}"
     try:
-        code = (await bus.read(found.unit, family.identify_address, 1))[0]
+        asked = family.identification
+        assert asked is not None
+        words = await bus.read(found.unit, asked[0], asked[1], holding=asked[2])
+        code = unsigned_of(words, low_word_first=False)
         number = found.own_number
         if family.number_address is not None and number is not None:
             number = family.own_number(await bus.read(found.unit, family.number_address, family.number_registers))
