@@ -207,7 +207,7 @@ def check_meter_registers(data: bytes) -> None:
         for lines in range(1, family.phases + 1):
             _or_absurd(lambda: _check_reading(family, registers, lines))  # noqa: B023
         _or_absurd(lambda: family.energy_import_wh(registers))  # noqa: B023
-        _or_absurd(lambda: family.values(family.frequency, registers))  # noqa: B023
+        _or_absurd(lambda: family.frequency_hz(registers))  # noqa: B023
 
 
 def _or_absurd(read: Callable[[], object]) -> None:

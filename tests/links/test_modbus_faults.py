@@ -7,7 +7,7 @@ import struct
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from itertools import pairwise
+from itertools import count, pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -19,7 +19,7 @@ from ampacity.core.observations import MeterReading, Observation
 from ampacity.core.site import MeterId
 from ampacity.devices.catalogue import meter_families
 from ampacity.devices.meter_family import MeterFamily
-from ampacity.links.modbus import SILENT_AFTER, Bus, MeterMismatch, MeterSilent, ModbusMeter
+from ampacity.links.modbus import SETTINGS_EVERY_S, SILENT_AFTER, Bus, MeterMismatch, MeterSilent, ModbusMeter
 
 FAMILIES = meter_families()
 EM3XX = FAMILIES["carlo-gavazzi-em3xx"]
@@ -97,7 +97,7 @@ async def device(answer: Answer) -> AsyncIterator[int]:
         await asyncio.gather(*serving, return_exceptions=True)
 
 
-def meter(bus: Bus, period_s: float = 0.02) -> ModbusMeter:
+def meter(bus: Bus, period_s: float = 0.02, now_s: Callable[[], float] = time.monotonic) -> ModbusMeter:
     return ModbusMeter(
         MeterId("main"),
         bus,
@@ -108,7 +108,7 @@ def meter(bus: Bus, period_s: float = 0.02) -> ModbusMeter:
         period_s=period_s,
         lines=3,
         nominal_v=[230.0],
-        now_s=time.monotonic,
+        now_s=now_s,
     )
 
 
@@ -308,6 +308,25 @@ async def test_measurement_mode_a_is_told_with_what_to_do() -> None:
     warnings = [log for log in logs if log["event"] == "meter-setup"]
     assert len(warnings) == 1
     assert "mode B" in warnings[0]["remedy"]
+
+
+async def test_settings_are_looked_at_again_so_that_one_set_right_is_not_called_wrong_for_good() -> None:
+    words, looks = em340_words() | {MODE: 0}, 0
+
+    async def set_right_later(request: Request) -> bytes | None:
+        nonlocal looks
+        looks += request[2] == MODE
+        return answer_of(request, words | {MODE: int(looks > 1)})
+
+    async with device(set_right_later) as port:
+        bus = Bus.tcp("127.0.0.1", port, answer_s=0.3)
+        at_s = count(step=SETTINGS_EVERY_S / 4)
+        one = meter(bus, now_s=lambda: next(at_s))
+        with capture_logs() as logs:
+            await run_until(one, 5)
+        await bus.close()
+    assert [log["found"][0] for log in logs if log["event"] == "meter-setup"] == ["0"]
+    assert one.setup.wrong == ()
 
 
 async def test_a_setting_that_can_not_be_read_does_not_keep_the_meter_from_being_read() -> None:

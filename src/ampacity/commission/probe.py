@@ -305,7 +305,7 @@ class _Look:
 
     async def _hears_more(self) -> bool:
         """Whether anything came beside the answers, or comes now: a second device with this number may be slower."""
-        await self._bus.overhear(self._answer_s)
+        await self._bus.overhear(2 * self._answer_s)
         return self._bus.strays > self._strays
 
     async def _optional(self, address: int, count: int, *, holding: bool = False) -> list[int] | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 
-from ampacity.commission.probe import ANSWER_S, TAKEN_REMEDY, Found
+from ampacity.commission.probe import AGAIN, ANSWER_S, TAKEN_REMEDY, Found
 from ampacity.core.errors import AmpacityError, DeviceError
 from ampacity.devices.meter_family import MeterFamily
 from ampacity.devices.meter_settings import Held
@@ -68,15 +69,29 @@ async def _must_be_silent(bus: Bus, found: Found, listen_s: float) -> None:
 
 async def _must_be(bus: Bus, found: Found, family: MeterFamily) -> None:
     place = f"{found.way.place}, unit {found.unit}"
+    number = found.own_number
     try:
         asked = family.identification
         assert asked is not None
-        words = await bus.read(found.unit, asked[0], asked[1], holding=asked[2])
+        words = await _read(bus, found.unit, asked[0], asked[1], holding=asked[2])
         code = unsigned_of(words, low_word_first=False)
-        number = found.own_number
         if family.number_address is not None and number is not None:
-            number = family.own_number(await bus.read(found.unit, family.number_address, family.number_registers))
+            told = await _read(
+                bus, found.unit, family.number_address, family.number_registers, holding=family.function == 3
+            )
+            number = family.own_number(told)
     except DeviceError as error:
         raise MeterChanged(f"{place}: {error.what} Nothing was written.", remedy=error.remedy) from error
     if (code, number) != (found.code, found.own_number):
         raise MeterChanged(f"{place}: another device answers than the {found.model} that was found.")
+
+
+async def _read(bus: Bus, unit: int, address: int, count: int, *, holding: bool = False) -> list[int]:
+    """
+    Raises:
+        DeviceError: no good answer, again and again.
+    """
+    for _ in range(AGAIN - 1):
+        with suppress(DeviceError):
+            return await bus.read(unit, address, count, holding=holding)
+    return await bus.read(unit, address, count, holding=holding)

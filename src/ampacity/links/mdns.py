@@ -12,15 +12,19 @@ import struct
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from typing import Any
 
 import dns.exception
 import dns.flags
 import dns.message
 import dns.name
+import dns.rdata
 import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
+from dns.rdtypes.ANY.PTR import PTR
+from dns.rdtypes.ANY.TXT import TXT
+from dns.rdtypes.IN.A import A
+from dns.rdtypes.IN.SRV import SRV
 
 from ampacity.core.errors import AmpacityError
 
@@ -121,19 +125,19 @@ class Heard:
                     asked.append((instance, "TXT"))
         return asked
 
-    def _keep(self, name: dns.name.Name, record: Any, sender: str) -> None:
+    def _keep(self, name: dns.name.Name, record: dns.rdata.Rdata, sender: str) -> None:
         if not name.is_subdomain(_LOCAL):
             return
-        match dns.rdatatype.to_text(record.rdtype):
-            case "PTR":
+        match record:
+            case PTR():
                 if record.target.is_subdomain(name) and len(record.target) > len(name):
                     self.pointers.setdefault(name, set()).add(record.target)
                     self.senders.setdefault(record.target, sender)
-            case "SRV":
+            case SRV():
                 self.places[name] = (record.target, record.port)
-            case "TXT":
+            case TXT():
                 self.texts[name] = _pairs(record.strings)
-            case "A":
+            case A():
                 self.addresses.setdefault(name, set()).add(record.address)
 
 

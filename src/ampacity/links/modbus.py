@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import termios
 import time
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
@@ -292,12 +293,15 @@ class Bus:
             return self._client
         self._drop()
         client = self._make(self._heard)
+        refused = False
         try:
             connected = await client.connect()
         except (OSError, ValueError, ModbusException, termios.error):
-            connected = False  # pyserial lets errors of the port's settings through
+            connected, refused = False, True  # pyserial lets errors of the port's settings through
         if not connected:
             client.close()
+            if refused and self._serial is not None:
+                gc.collect()  # pymodbus then loses the port open and locked: other settings would find it taken
             raise MeterSilent("No connection.", remedy=self._unreachable)
         self._client = client
         self._asked.connections += 1
