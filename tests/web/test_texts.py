@@ -27,8 +27,8 @@ LANGUAGES = ("en", "es", "de", "fr", "ca", "nl")
 TEXTS = {name: json.loads((FOLDER / f"{name}.json").read_text()) for name in LANGUAGES}
 ENGLISH = {f"{group}.{key}": text for group, texts in TEXTS["en"].items() for key, text in texts.items()}
 SOURCE = "\n".join(path.read_text() for path in (ROOT / "frontend" / "src").rglob("*.ts*"))
-BY_THE_SERVER = {"labels", "events", "mail", "selfcheck"}
-"""Groups of which the server itself writes."""
+BY_THE_SERVER = {"labels", "events", "mail", "selfcheck", "terminal"}
+"""Groups of which the server itself writes, or the command line."""
 
 
 def params(text: str) -> set[str]:

@@ -255,10 +255,10 @@ def verified(content: bytes) -> str:
     found = _BLOCK.search(content)
     if found is None:
         raise ReportNotGenuine("It has no signature of Ampacity at its end: it was cut, changed or never signed.")
-    key = Ed25519PublicKey.from_public_bytes(base64.b64decode(found[1]))
     try:
+        key = Ed25519PublicKey.from_public_bytes(base64.b64decode(found[1]))
         key.verify(base64.b64decode(found[2]), content[: found.start()])
-    except InvalidSignature as error:
+    except (InvalidSignature, ValueError) as error:  # or there is no key of such bytes
         raise ReportNotGenuine("It was changed after it was signed.") from error
     return fingerprint_of(key)
 
