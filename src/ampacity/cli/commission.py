@@ -131,12 +131,12 @@ def _commissioned(controller: Controller, installation: Installation, wish: _Wis
     if shown.version != version_of(installation):
         say_warning(f"{installation.path} was changed since the controller has read it: start it anew to use it.")
     if wish.status:
+        if wish.report_to is not None:
+            write_report(controller, wish.report_to, stderr, words)
         if wish.as_json:
             print_json(shown.model_dump())
         else:
             show_list(shown, words, findings=True)
-        if wish.report_to is not None:
-            write_report(controller, wish.report_to, stderr if wish.as_json else stdout, words)
         return shown.ready
     if not shown.may:
         raise NotInstaller(f"{person.name} is signed in as {person.role}.")
@@ -162,13 +162,13 @@ def _tested(controller: Controller, wish: _Wish, words: Words) -> bool:
             f"There is no charger {charger[:40]}.", remedy=f"There are: {', '.join(known)}." if known else None
         )
     task = run_test(controller, kind, charger, words)
+    if wish.report_to is not None:
+        write_report(controller, wish.report_to, stderr, words)
     if wish.as_json:
         print_json(task.model_dump())
     else:
         stdout.print(escape(words.title(task)), soft_wrap=True)
         show_task(task, words)
-    if wish.report_to is not None:
-        write_report(controller, wish.report_to, stderr if wish.as_json else stdout, words)
     return task.verdict in CLOSED
 
 

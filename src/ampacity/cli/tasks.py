@@ -192,4 +192,4 @@ def write_report(controller: Controller, folder: Path, console: Console, words: 
         except OSError as error:
             raise ReportNotWritten(f"{path} can't be written ({error.strerror or error}).") from error
         console.print(escape(words("terminal.written", file=str(path))), soft_wrap=True)
-    console.print(escape(words("terminal.signed", key=key)), soft_wrap=True)
+    console.print(escape(words("terminal.signed", fingerprint=key)), soft_wrap=True)
