@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine
-from tests.api.conftest import FakeControl, House
+from tests.api.conftest import PASSWORD, FakeControl, House, with_csrf
 
 from ampacity.api.attempts import Attempts
 from ampacity.api.entrance import Entrance
@@ -19,16 +20,16 @@ from ampacity.api.passwords import Hashing
 from ampacity.api.ports import Services
 from ampacity.api.server import create
 from ampacity.api.serving import AppServer, own_tls
+from ampacity.commission.basis import Basis, basis_of
 from ampacity.commission.dossier import Dossier, KeptDossier, Lapse, Step
 from ampacity.commission.selfcheck import Finding, Verdict
-from ampacity.commission.steptest.ground import Ground
 from ampacity.commission.tester import Progress
 from ampacity.config.site_toml import load
-from ampacity.core.errors import AmpacityError
 from ampacity.core.observations import MeterReading
 from ampacity.core.phases import PhaseAmps
 from ampacity.core.site import ChargerId, MeterId
-from ampacity.storage.database import open_database
+from ampacity.storage.database import BUSY_S, open_database
+from ampacity.storage.sqlite import engine_of
 
 SITE = """\
 [site]
@@ -61,31 +62,30 @@ class TestBench(FakeControl):
     kept: KeptDossier | None = None
     outcome: Callable[[Dossier], Dossier] = lambda dossier: dossier
     """What a test leaves."""
-    refusal: AmpacityError | None = None
-    begun: list[tuple[str, str, bool]] = field(default_factory=list)
-    stopped: int = 0
     endless: bool = False
+    stopped: int = 0
     left: list[str] = field(default_factory=list)
     """Stages to come."""
 
     def begin_test(self, kind: str, charger: ChargerId, *, checked: bool, by: str) -> None:
-        if self.refusal is not None:
-            raise self.refusal
-        self.begun.append((kind, charger, checked))
+        super().begin_test(kind, charger, checked=checked, by=by)
         self.left = list(STAGES)
 
     def stop_test(self) -> None:
+        super().stop_test()
         self.stopped += 1
-        self.left = []
 
     def test_progress(self) -> Progress | None:
-        if not self.left:
+        if self.progress is None:
             return None
-        kind, charger, _ = self.begun[-1]
+        if not self.left:
+            self.progress = None
+            if self.kept is not None:
+                self.kept.change(self.outcome)
+            return None
         stage = self.left[0] if self.endless else self.left.pop(0)
-        if not self.left and self.kept is not None:
-            self.kept.change(self.outcome)
-        return Progress(kind, ChargerId(charger), stage, 0.4, Ground.WORST_LOAD)
+        self.progress = replace(self.progress, stage=stage)
+        return self.progress
 
 
 @dataclass
@@ -97,46 +97,73 @@ class Place:
     engine: Engine
     house: House
     server: AppServer
-    owner: TestClient
-    """A browser of Ann."""
 
     @property
     def address(self) -> str:
         return f"https://127.0.0.1:{self.server.port}"
 
+    def browser(self, email: str) -> TestClient:
+        """Of Ann or of Ina, signed in."""
+        client = self.house.client()
+        return with_csrf(client, client.post("/api/v1/sign-in", json={"email": email, "password": PASSWORD}))
+
+    @property
+    def begun(self) -> list[tuple[str, str]]:
+        """Kind and charger of every test that was begun."""
+        return [(kind, charger) for kind, charger, _, _ in self.control.begun]
+
     @property
     def dossier(self) -> Dossier:
         return KeptDossier(lambda: self.engine).read()
 
+    def basis(self, charger: str) -> Basis:
+        """What a test of the charger is of."""
+        return basis_of(self.control.installation, self.control.meters).of(chargers=[charger], meters=["main"])
+
     def see_meter(self, *amps: float) -> None:
-        self.control.step(MeterReading(meter=MeterId("main"), at_s=self.control.clock_s + 1.0, currents=PhaseAmps(amps)))
+        main = MeterId("main")
+        self.control.meters = {main: MeterReading(meter=main, at_s=self.control.clock_s, currents=PhaseAmps(amps))}
 
 
-def opened(folder: Path) -> Place:
-    """It listens, and Ann and Ina have accounts. Close it."""
+def kept(folder: Path) -> Path:
+    """A record in which Ann is the owner and Ina an installer, to be copied: it takes longer to make than to use."""
+    record = folder / "ampacity.db"
+    engine = open_database(record)
+    (folder / "site.toml").write_text(SITE)
+    house = _house(TestBench(load(folder / "site.toml")), engine)
+    with closing(house.owner()) as ann:
+        house.joined(ann, "installer", "Ina").close()
+    engine.dispose()
+    return record
+
+
+def opened(folder: Path, record: Path) -> Place:
+    """It listens. Close it."""
     file = folder / "site.toml"
     file.write_text(SITE)
-    engine = open_database(folder / "ampacity.db")
+    shutil.copy(record, folder / "ampacity.db")
+    engine = engine_of(folder / "ampacity.db", BUSY_S)
     control = TestBench(load(file), kept=KeptDossier(lambda: engine))
-    identity = Identity(lambda: engine)
-    services = Services(control=control, engine=lambda: engine, identify=identity, wall_s=time.time)
-    app = create(services, entrance=Entrance(Attempts(), Hashing(time_cost=1, memory_kib=8)))
-    server = AppServer(app, "127.0.0.1", 0, tls=own_tls(folder))
+    house = _house(control, engine)
+    server = AppServer(house.app, "127.0.0.1", 0, tls=own_tls(folder))
     server.start()
-    house = House(app, engine, time.time, identity)  # type: ignore[arg-type]  # the clock of this machine
-    owner = house.owner()
-    house.joined(owner, "installer", "Ina").close()
-    return Place(file=file, control=control, engine=engine, house=house, server=server, owner=owner)
+    return Place(file=file, control=control, engine=engine, house=house, server=server)
 
 
 def close(place: Place) -> None:
     place.server.close()
-    with closing(place.owner):
-        place.engine.dispose()
+    place.engine.dispose()
+
+
+def _house(control: TestBench, engine: Engine) -> House:
+    identity = Identity(lambda: engine)
+    services = Services(control=control, engine=lambda: engine, identify=identity, wall_s=time.time)
+    app = create(services, entrance=Entrance(Attempts(), Hashing(time_cost=1, memory_kib=8)))
+    return House(app, engine, time.time, identity)  # type: ignore[arg-type]  # the clock of this machine
 
 
 def stepped(
-    charger: str, verdict: Verdict = Verdict.FINE, *, lines: tuple[int, ...] | None = None
+    place: Place, charger: str, verdict: Verdict = Verdict.FINE, *, lines: tuple[int, ...] | None = None
 ) -> Callable[[Dossier], Dossier]:
     """What a step test leaves."""
 
@@ -148,13 +175,14 @@ def stepped(
             wirings=() if lines is None else (lines,),
             mountings={},
             quantities={},
+            basis=place.basis(charger),
         )
-        return Dossier(done=dossier.done, steps={**dossier.steps, charger: step}, expiries=dossier.expiries)
+        return replace(dossier, steps={**dossier.steps, charger: step})
 
     return after
 
 
-def lapsed(charger: str, *, honoured: bool) -> Callable[[Dossier], Dossier]:
+def lapsed(place: Place, charger: str, *, honoured: bool) -> Callable[[Dossier], Dossier]:
     """What an expiry test leaves."""
 
     def after(dossier: Dossier) -> Dossier:
@@ -169,7 +197,18 @@ def lapsed(charger: str, *, honoured: bool) -> Callable[[Dossier], Dossier]:
             safe_a=6.0,
             honoured=honoured,
             findings=(Finding(code=code, verdict=verdict, params=values),),
+            basis=place.basis(charger),
         )
-        return Dossier(done=dossier.done, steps=dossier.steps, expiries={**dossier.expiries, charger: lapse})
+        return replace(dossier, expiries={**dossier.expiries, charger: lapse})
+
+    return after
+
+
+def tried(charger: str, code: str) -> Callable[[Dossier], Dossier]:
+    """What a step test leaves that came to nothing, after one that did not."""
+
+    def after(dossier: Dossier) -> Dossier:
+        step = replace(dossier.steps[charger], tried=Finding(code=code, verdict=Verdict.NOTE))
+        return replace(dossier, steps={**dossier.steps, charger: step})
 
     return after

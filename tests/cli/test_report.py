@@ -22,7 +22,8 @@ REPORT = Report(
     facts=[("made", "2026-08-01 12:03 CEST"), ("by", "Ina")],
     summary=Row(verdict=Verdict.FINE, text="All is done."),
     sections=[Section(title="Cable", verdict=Verdict.FINE, rows=[Row(verdict=Verdict.FINE, text="NYM 5x6, 12 m")])],
-    disclaimer="Electricity is dangerous.",
+    disclaimer=["Electricity is dangerous."],
+    page="Page {page} of {pages}",
     language="en",
 )
 

@@ -16,7 +16,7 @@ from ampacity.api.site_file import version_of
 from ampacity.cli.controller import Controller, Refused, reached
 from ampacity.cli.guided import Guided, Left
 from ampacity.cli.out import FAILED, INTERRUPTED, fail, print_json, say_error, say_warning, stderr, stdout
-from ampacity.cli.tasks import CLOSED, Words, run_test, show_list, show_task, write_report
+from ampacity.cli.tasks import CLOSED, Words, charger_names, run_test, show_list, show_task, write_report
 from ampacity.config.installation import Installation
 from ampacity.config.site_toml import load
 from ampacity.core.errors import AmpacityError
@@ -156,19 +156,19 @@ def _commissioned(controller: Controller, installation: Installation, wish: _Wis
 
 def _tested(controller: Controller, wish: _Wish, words: Words) -> bool:
     kind, charger = wish.test or ("", "")
-    known = dict.fromkeys(one.charger for one in controller.commissioning().tasks if one.charger is not None)
+    known = charger_names(controller.commissioning())
     if charger not in known:
         raise ChargerUnknown(
             f"There is no charger {charger[:40]}.", remedy=f"There are: {', '.join(known)}." if known else None
         )
-    task = run_test(controller, kind, charger, words)
+    shown, task = run_test(controller, kind, charger, words)
     if wish.report_to is not None:
         write_report(controller, wish.report_to, stderr, words)
     if wish.as_json:
         print_json(task.model_dump())
     else:
         stdout.print(escape(words.title(task)), soft_wrap=True)
-        show_task(task, words)
+        show_task(shown, task, words)
     return task.verdict in CLOSED
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -19,6 +19,7 @@ from ampacity.api.machine import addresses, host_names
 from ampacity.api.routes.commissioning import CommissioningShown
 from ampacity.api.routes.first_start import About
 from ampacity.api.routes.load_management import Disclaimer
+from ampacity.api.routes.worst_loads import WorstLoads
 from ampacity.cli.doctor import of_the_controller
 from ampacity.config.installation import Installation
 from ampacity.core.errors import AmpacityError
@@ -118,6 +119,16 @@ class Controller:
 
     def set_lines(self, version: str, charger: str) -> CommissioningShown:
         return self._commissioning("PUT", "/wiring", {"version": version, "charger": charger})
+
+    def set_guarded(self, version: str, charger: str) -> CommissioningShown:
+        return self._commissioning("PUT", "/guarded", {"version": version, "charger": charger})
+
+    def worst_loads(self) -> WorstLoads:
+        return _read(WorstLoads, self._ask("GET", "/worst-loads"))
+
+    def state_worst_load(self, version: str, circuit: str, amps: Sequence[float]) -> WorstLoads:
+        body = {"version": version, "circuit": circuit, "worst_load_a": list(amps)}
+        return _read(WorstLoads, self._ask("PUT", "/worst-loads", body))
 
     def accept(self) -> Disclaimer:
         shown = _read(Disclaimer, self._ask("GET", "/disclaimer"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,18 +20,18 @@ from ampacity.cli.tasks import (
     NoResult,
     ReportNotWritten,
     Words,
+    charger_names,
     follow,
     run_test,
     show_list,
     show_task,
-    task_tested,
     write_report,
 )
+from ampacity.commission.bus import OVER_LIMIT_OHM
 
-OVER_LIMIT_OHM = 1e9
-"""So the API is told that an instrument shows nothing but "over limit"."""
 MOST_A = 10_000.0
-LONGEST_POSITION, LONGEST_NOTE = 12, 100
+MOST_SQUARE_MM = 1000.0
+LONGEST_POSITION, LONGEST_NOTE = 20, 100
 HIGHEST_ROTARY = 15
 """Rotary switches have ten or sixteen positions; which of them are right is for the controller to judge."""
 ENDS = frozenset({"not-signed-in", "not-allowed"})
@@ -96,7 +96,7 @@ class Guided:
                 shown = self._controller.commissioning()
         self._list(shown)
         if shown.ready:
-            self._say("ready")
+            stdout.print(escape(self._words("commission.report-ready")), soft_wrap=True)
         else:
             self._say("open", tasks="; ".join(self._words.title(one) for one in shown.tasks if not _is_closed(one)))
         self._report()
@@ -120,7 +120,7 @@ class Guided:
         title = escape(self._words.title(task))
         stdout.print(f"\n[bold]{place}/{len(shown.tasks)} {title}[/] {MARKS[task.verdict]}", soft_wrap=True)
         stdout.print(escape(self._words(f"commission.how-{task.code}")), soft_wrap=True)
-        show_task(task, self._words)
+        show_task(shown, task, self._words)
 
     def _taken(self, shown: CommissioningShown, task: TaskShown) -> CommissioningShown:
         """One answer to "what now?" of this task. How all stand after it."""
@@ -150,12 +150,12 @@ class Guided:
 
     def _choices(self, task: TaskShown) -> str:
         """What now? An empty answer goes on, but for what is only to be confirmed: nobody does that by mistake."""
-        only_confirmed = task.code in ("clamps", "order") or (task.by_hand and task.code not in _ASKED)
+        only_confirmed = task.by_hand and task.code not in _ASKED
         if only_confirmed:
             first = "confirm"
         elif task.code in ("step", "expiry"):
             first = "begin-test"
-        elif task.by_hand or task.code == "disclaimer":
+        elif task.by_hand or task.code in ("worst", "disclaimer"):
             first = "begin"
         else:
             first = "look-again"
@@ -169,42 +169,57 @@ class Guided:
         try:
             after = self._asked(shown, task)
         except _Skipped:
-            return shown
+            return self._controller.commissioning()
         self._wanted = None
         self._skipped.discard(key)
-        if (now := _keyed(after).get(key)) is not None and task.code not in ("worst", "mounting", "proof"):
-            show_task(now, self._words)
+        if (now := _keyed(after).get(key)) is not None and task.code not in _TELL_THEMSELVES:
+            show_task(after, now, self._words)
         return after
 
     def _asked(self, shown: CommissioningShown, task: TaskShown) -> CommissioningShown:
         """Asks for what the task takes, and tells the controller."""
         match task.code:
             case "wiring":
-                cable = self._ask("cable", _note)
-                return self._controller.done(task.code, {"cable": cable} if cable else {})
+                return self._save(task, self._cable())
             case "bus":
-                return self._controller.done(task.code, {"ohm": self._ask("ohm", ohm)})
+                return self._save(task, {"ohm": self._ask("commission.label-ohm", ohm, unit="ohm, OL")})
             case "switches":
-                return self._controller.done(task.code, self._switches(shown))
+                return self._save(task, self._switches(shown))
             case "reading":
-                return self._controller.done(task.code, self._clamps(shown))
+                return self._save(task, self._clamps(shown))
+            case "worst":
+                return self._worst_loads()
             case "step" | "expiry" if task.charger is not None:
                 return self._tested(task.code, task.charger)
             case "disclaimer":
-                return self._disclaimer(shown)
-            case code if task.by_hand:
-                return self._controller.done(code, {})
+                return self._disclaimer()
+            case _ if task.by_hand:
+                return self._save(task, {})
             case _:
                 return self._controller.commissioning()
 
+    def _save(self, task: TaskShown, values: Mapping[str, str | float]) -> CommissioningShown:
+        """A note that was written in the app stays."""
+        note = {} if task.done is None else {key: one for key, one in task.done.values.items() if key == "note"}
+        return self._controller.done(task.code, {**note, **values})
+
+    def _cable(self) -> dict[str, str | float]:
+        values: dict[str, str | float] = {}
+        if cable := self._ask("commission.label-cable", _note, hint="commission.cable-hint"):
+            values["cable"] = cable
+        section_mm2 = self._ask("commission.label-section", _optional(square_mm), unit="mm²")
+        return values if section_mm2 is None else {**values, "section_mm2": section_mm2}
+
     def _switches(self, shown: CommissioningShown) -> dict[str, str | float]:
-        values: dict[str, str | float] = {"position": self._ask("position", _position)}
-        for charger, name in _chargers(shown).items():
-            rotary = self._ask("rotary", _optional(_rotary), charger=name)
+        hint = "commission.position-hint"
+        values: dict[str, str | float] = {"position": self._ask("commission.label-position", _position, hint=hint)}
+        for charger, name in charger_names(shown).items():
+            hint = "commission.rotary-hint"
+            rotary = self._ask("commission.label-rotary", _optional(_rotary), hint=hint, charger=name)
             if rotary is None:
                 continue
             values[f"rotary.{charger}"] = rotary
-            means_a = self._ask("means", _optional(_positive_amps), charger=name)
+            means_a = self._ask("commission.label-means", _optional(amps), unit="A", charger=name)
             if means_a is not None:
                 values[f"means_a.{charger}"] = means_a
         return values
@@ -214,53 +229,80 @@ class Guided:
         values: dict[str, str | float] = {}
         for meter in shown.meters:
             for line in range(1, meter.lines + 1):
-                now = self._shown_a(meter.id, line)
-                values[f"{meter.id}.L{line}"] = self._ask("clamp", amps, line=f"{meter.name}, L{line}", shown=now)
+                now = self._shows(meter.id, line)
+                values[f"{meter.id}.L{line}"] = self._asked_of(f"{meter.name}, L{line} [A] ({now})", amps)
         return values
 
-    def _shown_a(self, meter: str, line: int) -> str:
+    def _shows(self, meter: str, line: int) -> str:
         """What a meter shows at this moment."""
         told = [one.amps for one in self._controller.commissioning().meters if one.id == meter and one.amps is not None]
         if not told or line > len(told[0]):
-            return self._words("terminal.no-answer")
-        return f"{self._words.value(told[0][line - 1])} A"
+            return self._words("commission.shows-nothing")
+        return self._words.said("shows-now", {"amps": round(told[0][line - 1], 1)})
+
+    def _worst_loads(self) -> CommissioningShown:
+        told = self._controller.worst_loads()
+        for circuit in told.circuits:
+            stated = []
+            for line, limit_a in enumerate(circuit.limit_a, start=1):
+                named = self._words("commission.worst-line", circuit=circuit.name, line=f"L{line}")
+                stated.append(self._asked_of(f"{named} [A] (< {self._words.reader.number(limit_a)} A)", amps))
+            told = self._controller.state_worst_load(told.version, circuit.circuit, stated)
+        return self._controller.commissioning()
 
     def _tested(self, kind: str, charger: str) -> CommissioningShown:
+        stdout.print(escape(self._words("commission.test-meanwhile")), soft_wrap=True)
         self._say("ctrl-c")
-        run_test(self._controller, kind, charger, self._words)
-        shown = self._controller.commissioning()
-        task = task_tested(shown, kind, charger)
-        if task is None or task.learned is None:
+        shown, task = run_test(self._controller, kind, charger, self._words)
+        show_task(shown, task, self._words)
+        if task.learned is not None:
+            asked = self._words("commission.set-lines", charger=str(task.name), lines=task.learned)
+            change = self._controller.set_lines
+        elif task.guarded is not None:
+            asked = self._words("commission.set-guarded" if task.guarded else "commission.set-unguarded")
+            change = self._controller.set_guarded
+        else:
             return shown
-        show_task(task, self._words)
-        answer = _line(self._words("terminal.set-lines", charger=str(task.name), lines=task.learned))
-        if answer.lower() not in ("y", "yes"):
+        if not _is_yes(f"{asked}?"):
             return shown
-        shown = self._controller.set_lines(shown.version, charger)
-        self._say("lines-set")
+        shown = change(shown.version, charger)
+        stdout.print(escape(self._words("commission.lines-set")), soft_wrap=True)
         return shown
 
-    def _disclaimer(self, shown: CommissioningShown) -> CommissioningShown:
+    def _disclaimer(self) -> CommissioningShown:
         stdout.print(escape(self._words("disclaimer.1")), soft_wrap=True)
         accepts = self._words("disclaimer.accept", name=self._person.name)
-        if _line(f"{accepts} (y/N)").lower() not in ("y", "yes"):
+        if not _is_yes(accepts):
             raise _Skipped
         self._controller.accept()
         return self._controller.commissioning()
 
     def _report(self) -> None:
-        folder = self._report_to
-        if folder is None:
-            answer = _line(self._words("terminal.folder"))
-            if answer.lower() in ("n", "no", "q", "s"):
+        if self._report_to is not None:
+            write_report(self._controller, self._report_to, stdout, self._words)
+            return
+        while (answer := _line(self._words("terminal.folder"))).lower() not in ("n", "no", "q", "s"):
+            try:
+                write_report(self._controller, Path(answer or ".").expanduser(), stdout, self._words)
                 return
-            folder = Path(answer or ".").expanduser()
-        write_report(self._controller, folder, stdout, self._words)
+            except ReportNotWritten as error:
+                say_error(f"{error.what} {error.remedy}", code=error.code)
 
-    def _ask(self, code: str, read: Callable[[str], _Answer], **params: str) -> _Answer:
+    def _ask(
+        self, key: str, read: Callable[[str], _Answer], *, unit: str = "", hint: str | None = None, **params: str
+    ) -> _Answer:
+        """Asks for what the text says, in the unit."""
+        question = self._words(key, **params)
+        if unit:
+            question += f" [{unit}]"
+        if hint is not None:
+            question += f" ({self._words(hint)})"
+        return self._asked_of(question, read)
+
+    def _asked_of(self, question: str, read: Callable[[str], _Answer]) -> _Answer:
         """Asks until `read` takes the answer."""
         while True:
-            answer = _line(self._words(f"terminal.{code}", **params))
+            answer = _line(question)
             if answer.lower() == "q":
                 raise Left
             if answer.lower() == "s":
@@ -276,6 +318,8 @@ class Guided:
 
 _ASKED = ("wiring", "bus", "switches", "reading")
 """Tasks of hands with something to type in."""
+_TELL_THEMSELVES = ("step", "expiry", "mounting", "proof")
+"""Tasks that have shown what was found, or come up again."""
 
 
 def _line(question: str) -> str:
@@ -295,9 +339,8 @@ def _is_closed(task: TaskShown) -> bool:
     return task.verdict in CLOSED
 
 
-def _chargers(shown: CommissioningShown) -> dict[str, str]:
-    """Their ids, with what people call them."""
-    return {one.charger: one.name or one.charger for one in shown.tasks if one.charger is not None}
+def _is_yes(question: str) -> bool:
+    return _line(f"{question} (y/N)").lower() in ("y", "yes")
 
 
 # --- what people type ---
@@ -315,20 +358,20 @@ def ohm(typed: str) -> float:
 
 
 def amps(typed: str) -> float:
-    """`12.3`, `12,3 A`, `300 mA`; a clamp that shows a sign may."""
+    """`12.3`, `12,3 A`, `300 mA`. Clamps that show a sign may: the size counts."""
     number, unit = _number(typed, "not-amps")
     factor = re.sub(r"(?i)a(mps?|mperes?)?$", "", unit)
-    if factor not in _TIMES or factor == "M" or (unit and unit == factor):
+    if factor not in ("", "m", "k") or (unit and unit == factor) or abs(number * _TIMES[factor]) > MOST_A:
         raise _Nonsense("not-amps")
-    if abs(number * _TIMES[factor]) > MOST_A:
-        raise _Nonsense("not-amps")
-    return number * _TIMES[factor]
+    return abs(number * _TIMES[factor])
 
 
-def _positive_amps(typed: str) -> float:
-    if (found := amps(typed)) <= 0:
-        raise _Nonsense("not-amps")
-    return found
+def square_mm(typed: str) -> float:
+    """`2.5`, `0,8 mm²`."""
+    number, unit = _number(typed, "not-section")
+    if unit.lower() not in ("", "mm²", "mm2") or not 0 < number <= MOST_SQUARE_MM:
+        raise _Nonsense("not-section")
+    return number
 
 
 def _rotary(typed: str) -> float:

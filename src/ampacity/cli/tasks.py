@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -15,6 +16,7 @@ from ampacity.api.routes.commissioning import CommissioningShown, TaskShown
 from ampacity.api.routes.diagnosis import FindingShown
 from ampacity.cli.controller import Controller, ControllerGone
 from ampacity.cli.out import stderr, stdout
+from ampacity.commission.report import Reader, values_in_words
 from ampacity.core.errors import AmpacityError
 from ampacity.web.texts import text
 
@@ -27,12 +29,10 @@ CLOSED = ("fine", "note")
 
 
 class NoResult(AmpacityError):
-    """A test is over, and nothing came of it."""
+    """A test is over, and nothing new is known."""
 
     code = "test-no-result"
-    remedy = (
-        "Make it again. If it goes on, look into the controller's log: whether it ended, or can't write its record."
-    )
+    remedy = "What was known before stays. Make it again; if it goes on, look into the controller's log."
 
 
 class ReportNotWritten(AmpacityError):
@@ -47,20 +47,13 @@ class Words:
 
     def __init__(self, language: str, zone: ZoneInfo) -> None:
         """`zone`: of the site, for times."""
-        self.language = language
+        self._language = language
         self._zone = zone
+        self.reader = Reader(words=partial(text, language), language=language)
+        self.said = self.reader.said
 
-    def __call__(self, key: str, /, **params: str | float | None) -> str:
-        return text(self.language, key, **{name: self.value(one) for name, one in params.items()})
-
-    def value(self, one: str | float | None) -> str:
-        """As in the app: one digit at the most, and `?` for what is not known."""
-        if one is None:
-            return "?"
-        if isinstance(one, str):
-            return one
-        shown = f"{one:.1f}".removesuffix(".0")
-        return shown if self.language == "en" else shown.replace(".", ",")
+    def __call__(self, key: str, /, **params: str) -> str:
+        return text(self._language, key, **params)
 
     def now(self) -> datetime:
         """On the site's clock."""
@@ -71,15 +64,21 @@ class Words:
         return words if task.name is None else f"{words}: {task.name}"
 
     def finding(self, one: FindingShown) -> str:
-        return self(f"commission.{one.code}", **one.params)
+        return self.said(one.code, one.params)
 
-    def done(self, task: TaskShown) -> str | None:
-        """By whom and when, with what was typed in; None: it was not done."""
+    def done(self, task: TaskShown, shown: CommissioningShown) -> list[str]:
+        """What was typed in, by whom, and when; empty: it was not done."""
         if task.done is None:
-            return None
+            return []
         at = datetime.fromtimestamp(task.done.at_s, self._zone).strftime("%Y-%m-%d %H:%M")
-        values = ", ".join(f"{name}: {self.value(one)}" for name, one in task.done.values.items() if one != "")
-        return f"{self('commission.report-done', by=task.done.by, at=at)} {values}".strip()
+        chargers, meters = charger_names(shown), {one.id: one.name for one in shown.meters}
+        values = values_in_words(task.done.values, self.reader, chargers, meters)
+        return [*values, self("commission.report-done", by=task.done.by, at=at)]
+
+
+def charger_names(shown: CommissioningShown) -> dict[str, str]:
+    """What people call them, by id."""
+    return {one.charger: one.name or one.charger for one in shown.tasks if one.charger is not None}
 
 
 def show_list(shown: CommissioningShown, words: Words, *, findings: bool) -> None:
@@ -87,39 +86,44 @@ def show_list(shown: CommissioningShown, words: Words, *, findings: bool) -> Non
     for number, task in enumerate(shown.tasks, start=1):
         stdout.print(f"{number:>3} {MARKS[task.verdict]} {escape(words.title(task))}", soft_wrap=True)
         if findings:
-            show_task(task, words, indent=" " * 6)
+            show_task(shown, task, words, indent=" " * 6)
     done = sum(one.verdict in CLOSED for one in shown.tasks)
     wrong = sum(one.verdict == "wrong" for one in shown.tasks)
-    counts = words("terminal.counts", done=done, all=len(shown.tasks))
-    stdout.print(escape(f"{counts} {words('terminal.wrong', count=wrong)}" if wrong else counts), soft_wrap=True)
+    counts = words.said("progress", {"done": done, "all": len(shown.tasks)})
+    if wrong:
+        counts = f"{counts}, {words.said('wrong', {'count': wrong})}"
+    stdout.print(escape(counts), soft_wrap=True)
 
 
-def show_task(task: TaskShown, words: Words, *, indent: str = "  ") -> None:
-    """What was found, by whom and when."""
+def show_task(shown: CommissioningShown, task: TaskShown, words: Words, *, indent: str = "  ") -> None:
+    """What was found, what was typed in, by whom and when."""
     for one in task.findings:
         stdout.print(f"{indent}{MARKS[one.verdict]} {escape(words.finding(one))}", soft_wrap=True)
-    if (done := words.done(task)) is not None:
-        stdout.print(f"{indent}[dim]{escape(done)}[/]", soft_wrap=True)
+    for line in words.done(task, shown):
+        stdout.print(f"{indent}[dim]{escape(line)}[/]", soft_wrap=True)
 
 
-def run_test(controller: Controller, kind: str, charger: str, words: Words) -> TaskShown:
-    """Makes a step or an expiry test, and says how far it is; Ctrl-C stops it.
+def run_test(controller: Controller, kind: str, charger: str, words: Words) -> tuple[CommissioningShown, TaskShown]:
+    """Makes a step or an expiry test, and says how far it is; Ctrl-C stops it. What is known then, and of this test.
 
     Raises:
         AmpacityError: it can't be made, or nothing came of it.
         KeyboardInterrupt: it was stopped.
     """
     before = task_tested(controller.commissioning(), kind, charger)
-    began_s = None if before is None or before.done is None else before.done.at_s
+    known_s = None if before is None or before.done is None else before.done.at_s
     try:
         controller.begin(kind, charger)
-        after = task_tested(_followed(controller, words), kind, charger)
+        shown = _followed(controller, words)
     except KeyboardInterrupt:
         stop_test(controller, words)
         raise
-    if after is None or after.done is None or after.done.at_s == began_s:
-        raise NoResult("The test is over, and the controller has kept nothing of it.")
-    return after
+    after = task_tested(shown, kind, charger)
+    if after is None or after.done is None or after.done.at_s == known_s:
+        known = [] if before is None else before.findings
+        news = [] if after is None else [words.finding(one) for one in after.findings if one not in known]
+        raise NoResult(" ".join(["The test came to nothing.", *news]))
+    return shown, after
 
 
 def follow(controller: Controller, words: Words) -> CommissioningShown:
@@ -154,6 +158,8 @@ def _followed(controller: Controller, words: Words) -> CommissioningShown:
         bar = progress.add_task("", total=1.0)
         while (test := (shown := _polled(controller)).test) is not None:
             if test.stage != stage:
+                if not stage:
+                    stderr.print(escape(words(f"commission.test-ground-{test.ground}")), soft_wrap=True)
                 stage = test.stage
                 said = f"{test.charger}: {words(f'commission.stage-{stage}')}"
                 progress.update(bar, description=escape(said))
