@@ -1,5 +1,5 @@
-"""An event loop whose time goes as fast as the machine allows, with real sockets: what waits for a timer waits a fiftieth
-of it, and what takes the machine long takes no time at all."""
+"""An event loop whose time goes as fast as the machine allows, with real sockets: what waits for a timer waits a
+fiftieth of it, and what takes the machine long takes no time at all."""
 
 from __future__ import annotations
 

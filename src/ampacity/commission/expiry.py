@@ -257,8 +257,8 @@ class ExpiryTest:
 
     def holds_back(self, command: Command, unseen: Iterable[Observation]) -> bool:
         """Whether a command is not to reach the charger. One that takes current away from its car always does: then
-        nothing can be seen of a fall, and the test ends. One that takes what the car does not draw can wait. `unseen`: what has come
-        since the test was told last."""
+        nothing can be seen of a fall, and the test ends. One that takes what the car does not draw can wait.
+        `unseen`: what has come since the test was told last."""
         if not self.muted:
             return False
         drawn = self._drawn
