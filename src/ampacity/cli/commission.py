@@ -16,7 +16,7 @@ from ampacity.api.site_file import version_of
 from ampacity.cli.controller import Controller, Refused, reached
 from ampacity.cli.guided import Guided, Left
 from ampacity.cli.out import FAILED, INTERRUPTED, fail, print_json, say_error, say_warning, stderr, stdout
-from ampacity.cli.tasks import CLOSED, Words, charger_names, run_test, show_list, show_task, write_report
+from ampacity.cli.tasks import CLOSED, Words, charger_names, run_test, say, show_list, show_task, write_report
 from ampacity.config.installation import Installation
 from ampacity.config.site_toml import load
 from ampacity.core.errors import AmpacityError
@@ -144,13 +144,13 @@ def _commissioned(controller: Controller, installation: Installation, wish: _Wis
         return _tested(controller, wish, words)
     role = words(f"roles.{person.role}")
     said = words("terminal.signed-in", site=controller.site, address=controller.address, name=person.name, role=role)
-    stdout.print(escape(said), soft_wrap=True)
+    say(escape(said))
     try:
         return Guided(controller, person, words, wish.report_to).run()
     except Left:
         if wish.report_to is not None:
             write_report(controller, wish.report_to, stdout, words)
-        stdout.print(escape(words("terminal.left")), soft_wrap=True)
+        say(escape(words("terminal.left")))
         return True
 
 
@@ -167,7 +167,7 @@ def _tested(controller: Controller, wish: _Wish, words: Words) -> bool:
     if wish.as_json:
         print_json(task.model_dump())
     else:
-        stdout.print(escape(words.title(task)), soft_wrap=True)
+        say(escape(words.title(task)))
         show_task(shown, task, words)
     return task.verdict in CLOSED
 

@@ -23,6 +23,7 @@ from ampacity.cli.tasks import (
     charger_names,
     follow,
     run_test,
+    say,
     show_list,
     show_task,
     write_report,
@@ -96,7 +97,7 @@ class Guided:
                 shown = self._controller.commissioning()
         self._list(shown)
         if shown.ready:
-            stdout.print(escape(self._words("commission.report-ready")), soft_wrap=True)
+            say(escape(self._words("commission.report-ready")))
         else:
             self._say("open", tasks="; ".join(self._words.title(one) for one in shown.tasks if not _is_closed(one)))
         self._report()
@@ -118,8 +119,8 @@ class Guided:
     def _present(self, shown: CommissioningShown, task: TaskShown) -> None:
         place = list(_keyed(shown).values()).index(task) + 1
         title = escape(self._words.title(task))
-        stdout.print(f"\n[bold]{place}/{len(shown.tasks)} {title}[/] {MARKS[task.verdict]}", soft_wrap=True)
-        stdout.print(escape(self._words(f"commission.how-{task.code}")), soft_wrap=True)
+        say(f"\n[bold]{place}/{len(shown.tasks)} {title}[/] {MARKS[task.verdict]}")
+        say(escape(self._words(f"commission.how-{task.code}")))
         show_task(shown, task, self._words)
 
     def _taken(self, shown: CommissioningShown, task: TaskShown) -> CommissioningShown:
@@ -251,7 +252,7 @@ class Guided:
         return self._controller.commissioning()
 
     def _tested(self, kind: str, charger: str) -> CommissioningShown:
-        stdout.print(escape(self._words("commission.test-meanwhile")), soft_wrap=True)
+        say(escape(self._words("commission.test-meanwhile")))
         self._say("ctrl-c")
         shown, task = run_test(self._controller, kind, charger, self._words)
         show_task(shown, task, self._words)
@@ -266,11 +267,11 @@ class Guided:
         if not _is_yes(f"{asked}?"):
             return shown
         shown = change(shown.version, charger)
-        stdout.print(escape(self._words("commission.lines-set")), soft_wrap=True)
+        say(escape(self._words("commission.lines-set")))
         return shown
 
     def _disclaimer(self) -> CommissioningShown:
-        stdout.print(escape(self._words("disclaimer.1")), soft_wrap=True)
+        say(escape(self._words("disclaimer.1")))
         accepts = self._words("disclaimer.accept", name=self._person.name)
         if not _is_yes(accepts):
             raise _Skipped
@@ -313,7 +314,7 @@ class Guided:
                 self._say(str(error))
 
     def _say(self, code: str, **params: str) -> None:
-        stdout.print(escape(self._words(f"terminal.{code}", **params)), soft_wrap=True)
+        say(escape(self._words(f"terminal.{code}", **params)))
 
 
 _ASKED = ("wiring", "bus", "switches", "reading")

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ampacity.api.routes.commissioning import CommissioningShown, TaskShown
@@ -81,26 +82,34 @@ def charger_names(shown: CommissioningShown) -> dict[str, str]:
     return {one.charger: one.name or one.charger for one in shown.tasks if one.charger is not None}
 
 
+def say(words: str, *, indent: int = 0, console: Console = stdout) -> None:
+    """Markup: broken at words in a terminal, and one line in a file or a pipe."""
+    if console.is_terminal:
+        console.print(Padding(words, (0, 0, 0, indent)))
+    else:
+        console.print(" " * indent + words, soft_wrap=True)
+
+
 def show_list(shown: CommissioningShown, words: Words, *, findings: bool) -> None:
     """All tasks under their numbers; with `findings`, what is known of each."""
     for number, task in enumerate(shown.tasks, start=1):
-        stdout.print(f"{number:>3} {MARKS[task.verdict]} {escape(words.title(task))}", soft_wrap=True)
+        say(f"{number:>3} {MARKS[task.verdict]} {escape(words.title(task))}")
         if findings:
-            show_task(shown, task, words, indent=" " * 6)
+            show_task(shown, task, words, indent=6)
     done = sum(one.verdict in CLOSED for one in shown.tasks)
     wrong = sum(one.verdict == "wrong" for one in shown.tasks)
     counts = words.said("progress", {"done": done, "all": len(shown.tasks)})
     if wrong:
         counts = f"{counts}, {words.said('wrong', {'count': wrong})}"
-    stdout.print(escape(counts), soft_wrap=True)
+    say(escape(counts))
 
 
-def show_task(shown: CommissioningShown, task: TaskShown, words: Words, *, indent: str = "  ") -> None:
+def show_task(shown: CommissioningShown, task: TaskShown, words: Words, *, indent: int = 2) -> None:
     """What was found, what was typed in, by whom and when."""
     for one in task.findings:
-        stdout.print(f"{indent}{MARKS[one.verdict]} {escape(words.finding(one))}", soft_wrap=True)
+        say(f"{MARKS[one.verdict]} {escape(words.finding(one))}", indent=indent)
     for line in words.done(task, shown):
-        stdout.print(f"{indent}[dim]{escape(line)}[/]", soft_wrap=True)
+        say(f"[dim]{escape(line)}[/]", indent=indent)
 
 
 def run_test(controller: Controller, kind: str, charger: str, words: Words) -> tuple[CommissioningShown, TaskShown]:
@@ -137,7 +146,7 @@ def follow(controller: Controller, words: Words) -> CommissioningShown:
 
 def stop_test(controller: Controller, words: Words) -> None:
     controller.stop()
-    stderr.print(escape(words("terminal.stopped")), soft_wrap=True)
+    say(escape(words("terminal.stopped")), console=stderr)
 
 
 def task_tested(shown: CommissioningShown, kind: str, charger: str) -> TaskShown | None:
@@ -159,12 +168,12 @@ def _followed(controller: Controller, words: Words) -> CommissioningShown:
         while (test := (shown := _polled(controller)).test) is not None:
             if test.stage != stage:
                 if not stage:
-                    stderr.print(escape(words(f"commission.test-ground-{test.ground}")), soft_wrap=True)
+                    say(escape(words(f"commission.test-ground-{test.ground}")), console=stderr)
                 stage = test.stage
                 said = f"{test.charger}: {words(f'commission.stage-{stage}')}"
                 progress.update(bar, description=escape(said))
                 if not stderr.is_terminal:
-                    stderr.print(escape(said), soft_wrap=True)
+                    say(escape(said), console=stderr)
             progress.update(bar, completed=test.share)
             time.sleep(POLL_S)
     return shown
@@ -197,5 +206,5 @@ def write_report(controller: Controller, folder: Path, console: Console, words: 
             path.write_bytes(content)
         except OSError as error:
             raise ReportNotWritten(f"{path} can't be written ({error.strerror or error}).") from error
-        console.print(escape(words("terminal.written", file=str(path))), soft_wrap=True)
-    console.print(escape(words("terminal.signed", fingerprint=key)), soft_wrap=True)
+        say(escape(words("terminal.written", file=str(path))), console=console)
+    say(escape(words("terminal.signed", fingerprint=key)), console=console)
