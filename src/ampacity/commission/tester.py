@@ -281,8 +281,8 @@ class Tester:
             self._use(test_site)
             self._chargers.report_often(charger, True)
         except Exception:
-            self._restore(running)
             self.progress = None
+            self._restore(running)
             raise
         _log.info("test-begun", kind=running.kind, charger=charger, ground=running.ground.value)
 
