@@ -92,9 +92,7 @@ def verdict(wirings: Sequence[Wiring], ending: Ending = Ending.DONE) -> StepVerd
 def expired(linked: Fall | None = FELL, cut: Fall | None = FELL, firmware: str = "1.0", **of: Dossier) -> Dossier:
     before = of.get("before", Dossier())
     result = Expiry(LEFT, Ending.DONE, 0.0, linked, cut)
-    return before.with_expiry(
-        result, made(basis().of(chargers=[LEFT])), vendor="Maker", model="Box", firmware=firmware
-    )
+    return before.with_expiry(result, made(basis().of(chargers=[LEFT])), vendor="Maker", model="Box", firmware=firmware)
 
 
 # --- the order of work ---
@@ -103,10 +101,8 @@ def expired(linked: Fall | None = FELL, cut: Fall | None = FELL, firmware: str =
 def test_the_order_is_the_guides_and_ends_with_proof_and_disclaimer() -> None:
     tasks = guide(things(serial=True), Dossier()).tasks
     told = [one.code for one in tasks]
-    assert told == (
-        ["wiring", "bus", "switches", "clamps", "order", "reading", "worst"]
-        + ["step", "step", "expiry", "expiry", "proof", "disclaimer"]
-    )
+    by_hand = ["wiring", "bus", "switches", "clamps", "order", "reading", "worst"]
+    assert told == [*by_hand, "step", "step", "expiry", "expiry", "proof", "disclaimer"]
     assert not guide(things(), Dossier()).ready
 
 

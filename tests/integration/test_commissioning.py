@@ -30,6 +30,7 @@ ALARMS = {"meter-silent", "meter-never-seen", "site-changed", "charger-offline",
 def test_step_tests_with_two_cars_find_the_lines_within_the_limit_and_the_site_is_as_before(tmp_path: Path) -> None:
     async def play(scene: Scene) -> None:
         await scene.charging(phases=1)
+        assert scene.app.server.facts()[LEFT].max_a == 32.0
         scene.events.clear()
         scene.step()
         with pytest.raises(TestUnderWay):

@@ -54,6 +54,8 @@ _BLOCK = re.compile(
     rb"\n(?:<!-- |% )ampacity-signature:1 key=([A-Za-z0-9+/=]{44}) signature=([A-Za-z0-9+/=]{88})(?: -->)?\n\Z"
 )
 _COLOURS = {Verdict.FINE: "#1b7f4b", Verdict.NOTE: "#9a6b00", Verdict.WRONG: "#c0262d", Verdict.UNKNOWN: "#5f6b76"}
+_NUMBERS = re.compile(r"-?\d+(\.\d+)?( / -?\d+(\.\d+)?)+")
+"""Numbers of several lines: `9.1 / 6.2`."""
 _FONT, _BOLD = "AmpacitySans", "AmpacitySansBold"
 _GREY = colors.HexColor("#44505c")
 _MARGIN = 20 * mm
@@ -116,11 +118,14 @@ class Reader:
 
     def said(self, key: str, params: Mapping[str, str | float | None]) -> str:
         """The text `commission.<key>`."""
-        filled = {
-            name: "–" if value is None else value if isinstance(value, str) else self.number(value)
-            for name, value in params.items()
-        }
-        return self.words(f"commission.{key}", **filled)
+        return self.words(f"commission.{key}", **{name: self._filled(value) for name, value in params.items()})
+
+    def _filled(self, value: str | float | None) -> str:
+        if value is None:
+            return "–"
+        if not isinstance(value, str):
+            return self.number(value)
+        return value.replace(".", ",") if self.language != "en" and _NUMBERS.fullmatch(value) else value
 
 
 def report(

@@ -560,12 +560,14 @@ class SimulatedCharger:
         return [4, number, "NotImplemented", f"{action} is not known here", {}]
 
     def _on_get_configuration(self, payload: Fields) -> dict[str, Any]:
-        known = {**_READ_ONLY, **self._configuration}
+        known = {**_READ_ONLY, "MaxCurrent": f"{self.model.max_a:g}", **self._configuration}
         asked = payload.get("key")
         keys = [str(key) for key in asked] if isinstance(asked, list) and asked else sorted(known)
         return {
             "configurationKey": [
-                {"key": key, "readonly": key in _READ_ONLY, "value": known[key]} for key in keys if key in known
+                {"key": key, "readonly": key not in self._configuration, "value": known[key]}
+                for key in keys
+                if key in known
             ],
             "unknownKey": [key for key in keys if key not in known],
         }
