@@ -32,6 +32,7 @@ PAGES = (
     "/settings/notifications",
     "/settings/backup",
     "/settings/check",
+    "/settings/commissioning",
     "/events",
     "/charger/garage-left",
     "/about",
@@ -180,7 +181,12 @@ def test_every_language_shows_no_bare_key_and_no_english(site: Site, owner: Page
             owner.goto(f"{site.url}{path}")
             owner.get_by_role("heading", level=1).wait_for()
             shown = owner.locator("body").inner_text()
-            assert re.findall(r"\b(?:app|lm|live|energy|causes|states|errors|features)\.[a-z-]+", shown) == [], path
+            assert (
+                re.findall(
+                    r"\b(?:app|lm|live|energy|causes|states|errors|features|commission|selfcheck)\.[a-z-]+", shown
+                )
+                == []
+            ), path
         owner.goto(f"{site.url}/settings/energy")
         expect(owner.get_by_role("heading", level=1)).to_have_text(texts["energy"]["title"])
 
