@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
-from tests.browser.conftest import PASSWORD, PATIENCE_MS, Site
+from tests.browser.conftest import PATIENCE_MS, Site
 from tests.browser.test_app import AXE
 
 from ampacity.commission.dossier import KeptDossier, Step
@@ -18,28 +17,6 @@ from ampacity.config.site_toml import load
 from ampacity.storage.database import open_database
 
 expect.set_options(timeout=PATIENCE_MS)
-
-
-@pytest.fixture
-def installer(site: Site, owner: Page, browser: Browser) -> Iterator[Page]:
-    """On the page of the commissioning, invited by the owner."""
-    owner.goto(f"{site.url}/settings/people")
-    owner.get_by_label("Name").fill("Ina")
-    owner.get_by_label("Role", exact=True).select_option("installer")
-    owner.get_by_role("button", name="Make a link").click()
-    link = owner.locator(".done code").inner_text()
-    context = browser.new_context(viewport={"width": 390, "height": 844}, locale="en-GB")
-    context.set_default_timeout(PATIENCE_MS)
-    page = context.new_page()
-    page.goto(link)
-    page.get_by_label("E-mail").fill("ina@example.org")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Create account").click()
-    page.get_by_role("navigation", name="Main menu").get_by_role("link", name="Settings").click()
-    page.get_by_role("link", name="Commissioning").click()
-    page.get_by_role("heading", name="Commissioning", exact=True).wait_for()
-    yield page
-    context.close()
 
 
 def step(page: Page, title: str) -> Locator:

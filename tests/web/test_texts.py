@@ -78,9 +78,9 @@ def tasks() -> set[str]:
 def findings() -> dict[str, set[str]]:
     """By code of a finding of the commissioning, all that the function which makes it fills in."""
     found: dict[str, set[str]] = {}
-    for name in ("guide.py", "told.py", "bus.py"):
+    for name in ("guide.py", "told.py", "bus.py", "dossier.py"):
         tree = ast.parse((COMMISSION / name).read_text())
-        for function in (one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef)):
+        for function in (one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef | ast.Assign)):
             nodes = list(ast.walk(function))
             given = {word.arg or "" for one in nodes if isinstance(one, ast.Call) for word in one.keywords}
             given |= {key.value for one in nodes if isinstance(one, ast.Dict) for key in one.keys if _is_text(key)}
@@ -89,6 +89,7 @@ def findings() -> dict[str, set[str]]:
     for code in re.findall(rf"\"({CODE})\"", (COMMISSION / "bus.py").read_text()):
         found[code] = {"ohm"}
     found |= {f"step-{one.value}": set() for one in Ending if one is not Ending.DONE}
+    found |= {f"expiry-{why.value}": {"needs"} for why in expiry.Open if why is not expiry.Open.UNSEEN}
     fallen = {"safe", "after_s", "before", "last"}
     return found | {f"expiry-{way}{how}": fallen for way in ("linked", "cut") for how in ("", "-not", "-open")}
 
@@ -152,6 +153,14 @@ def test_a_findings_text_asks_for_nothing_that_the_finding_does_not_have() -> No
     texts = TEXTS["en"]["commission"]
     asked = {code: params(texts[code]) - given for code, given in findings().items() if code in texts}
     assert {code: names for code, names in asked.items() if names} == {}
+
+
+def test_no_text_of_the_commissioning_is_left_over() -> None:
+    server = "\n".join(path.read_text() for path in (ROOT / "src" / "ampacity").rglob("*.py"))
+    asked = set(re.findall(r"\"commission\.([\w-]+)\"", SOURCE)) | set(re.findall(r"\"([a-z]+(?:-[a-z]+)+)\"", server))
+    made = ("task-", "how-", "stage-", "value-", "report-", "test-ground-")
+    left = TEXTS["en"]["commission"].keys() - asked - findings().keys()
+    assert {key for key in left if not key.startswith(made)} == set()
 
 
 def test_every_text_that_the_page_asks_for_is_there_and_none_is_left_over() -> None:

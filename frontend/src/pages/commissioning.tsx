@@ -27,6 +27,10 @@ const keyOf = (task: Task, tasks: Task[]): string => `${task.code}-${task.charge
 const titleOf = (task: Task): string => (task.name === null ? t(`commission.task-${task.code}`) : `${t(`commission.task-${task.code}`)}: ${task.name}`);
 const isOf = (test: Test, task: Task): boolean => test.kind === task.code && (test.charger === task.name || test.charger === task.charger);
 
+const next = (now: Shown): string => { const first = now.tasks.find((one) => !isClosed(one)); return first ? keyOf(first, now.tasks) : ""; };
+/** Where to begin: at the test that is under way, else at what is open. */
+const begun = (now: Shown): string => { const tested = now.tasks.find((one) => now.test !== null && isOf(now.test, one)); return tested ? keyOf(tested, now.tasks) : next(now); };
+
 /** The guide's order of work, step by step: what hands do is typed in, what software can test it tests. */
 export function Commissioning({ live, who, lost }: PageProps): JSX.Element {
   const [shown, setShown] = useState<Shown | null>(null);
@@ -35,17 +39,12 @@ export function Commissioning({ live, who, lost }: PageProps): JSX.Element {
   const [moved, setMoved] = useState(false);
   const tests = shown?.test != null;
   useEffect(() => {
-    const load = (): void => void get<Shown>("/commissioning").then((got) => { setShown(got); setProblem(null); }, setProblem);
+    // What was open when the page came stays open, whatever is told later.
+    const load = (): void => void get<Shown>("/commissioning").then((got) => { setShown(got); setOpen((one) => one ?? begun(got)); setProblem(null); }, setProblem);
     load();
     const timer = setInterval(load, tests ? TESTING_MS : EVERY_MS);
     return () => clearInterval(timer);
   }, [tests]);
-  const next = (now: Shown): string => { const first = now.tasks.find((one) => !isClosed(one)); return first ? keyOf(first, now.tasks) : ""; };
-  useEffect(() => {
-    if (!shown || open !== null) return;
-    const tested = shown.test && shown.tasks.find((one) => isOf(shown.test as Test, one));
-    setOpen(tested ? keyOf(tested, shown.tasks) : next(shown));
-  }, [shown, open]);
   useEffect(() => {
     if (!moved || !open) return;
     const step = document.getElementById(open);
@@ -146,7 +145,7 @@ function ByHand({ task, shown, lost, saved, put: taken }: BodyProps): JSX.Elemen
   const before = (name: string): string | number => task.done?.values[name] ?? "";
   const chargers = [...new Map(shown.tasks.flatMap((one): [string, string][] => (one.charger === null ? [] : [[one.charger, one.name ?? one.charger]]))).entries()];
   const measured = (name: string, label: string, unit: string, more: JSX.IntrinsicElements["input"] & { hint?: string } = {}): JSX.Element => (
-    <Field key={name} name={name} label={label} unit={unit} type="number" inputmode="decimal" step="any" min="0" defaultValue={String(before(name))} {...(more as object)} />
+    <Field key={name} name={name} label={label} unit={unit} type="number" inputmode="decimal" step="any" min="0" value={before(name)} {...(more as object)} />
   );
   const save = (event: SubmitEvent): void => {
     event.preventDefault();
@@ -160,16 +159,16 @@ function ByHand({ task, shown, lost, saved, put: taken }: BodyProps): JSX.Elemen
   };
   return (
     <form class="body" onSubmit={save}>
-      {task.code === "wiring" && <><Field name="cable" label={t("commission.label-cable")} hint={t("commission.cable-hint")} maxLength={100} defaultValue={String(before("cable"))} />{measured("section_mm2", t("commission.label-section"), "mm²")}</>}
+      {task.code === "wiring" && <><Field name="cable" label={t("commission.label-cable")} hint={t("commission.cable-hint")} maxLength={100} value={before("cable")} />{measured("section_mm2", t("commission.label-section"), "mm²")}</>}
       {task.code === "bus" && (
         <>
-          {measured("ohm", t("commission.label-ohm"), "Ω", { required: !over, disabled: over, defaultValue: over ? "" : String(before("ohm")) })}
+          {measured("ohm", t("commission.label-ohm"), "Ω", { required: !over, disabled: over, value: over ? "" : before("ohm") })}
           <label class="tick"><input type="checkbox" checked={over} onChange={(event) => setOver(event.currentTarget.checked)} />{t("commission.over-limit")}</label>
         </>
       )}
       {task.code === "switches" && (
         <>
-          <Field name="position" label={t("commission.label-position")} hint={t("commission.position-hint")} maxLength={20} defaultValue={String(before("position"))} />
+          <Field name="position" label={t("commission.label-position")} hint={t("commission.position-hint")} maxLength={20} value={before("position")} />
           {chargers.map(([id, words]) => (
             <fieldset class="pair" key={id}>
               <legend>{words}</legend>
@@ -185,7 +184,7 @@ function ByHand({ task, shown, lost, saved, put: taken }: BodyProps): JSX.Elemen
           {Array.from({ length: meter.lines }, (_, at) => measured(`${meter.id}.L${at + 1}`, `L${at + 1}`, "A", { required: true, hint: meter.amps ? t("commission.shows-now", { amps: meter.amps[at] ?? null }) : t("commission.shows-nothing") }))}
         </fieldset>
       ))}
-      <Field name="note" label={t("commission.label-note")} maxLength={100} defaultValue={String(before("note"))} />
+      <Field name="note" label={t("commission.label-note")} maxLength={100} value={before("note")} />
       <Trouble problem={problem} />
       <div class="does">
         <button class="main" disabled={lost}>{t(task.code === "clamps" || task.code === "order" || task.code === "wiring" ? "commission.it-is-done" : "commission.judge")}</button>
@@ -235,7 +234,7 @@ function WorstLoads({ shown, lost, saved }: BodyProps): JSX.Element {
       {page && shown.may && page.circuits.map((one) => (
         <form key={one.circuit} onSubmit={save(one.circuit)}>
           <h3>{one.name}</h3>
-          <div class="row">{one.limit_a.map((limit, at) => <Field key={at} name={`${one.circuit}.L${at + 1}`} label={`L${at + 1}`} hint={t("commission.of-limit", { limit: amps(limit) })} unit="A" type="number" inputmode="decimal" step="any" min="0" required defaultValue={String(one.worst_load_a?.[at] ?? "")} />)}</div>
+          <div class="row">{one.limit_a.map((limit, at) => <Field key={at} name={`${one.circuit}.L${at + 1}`} label={`L${at + 1}`} hint={t("commission.of-limit", { limit: amps(limit) })} unit="A" type="number" inputmode="decimal" step="any" min="0" required value={one.worst_load_a?.[at] ?? ""} />)}</div>
           <div class="does"><button class="main" disabled={lost}>{t("app.save")}</button></div>
         </form>
       ))}
