@@ -17,6 +17,7 @@ from ampacity.api.entrance import REFUSALS
 from ampacity.api.problems import Problem
 from ampacity.commission import expiry
 from ampacity.commission.guide import BY_HAND
+from ampacity.commission.report import ReportNotGenuine
 from ampacity.commission.steptest import ground, procedure
 from ampacity.commission.steptest.procedure import Ending
 from ampacity.commission.tester import JUDGING, ChargerNotThere, TestUnderWay
@@ -116,7 +117,13 @@ def test_every_language_has_every_text_with_the_same_gaps_to_fill(language: str)
         ("features", {feature.value for feature in Feature}),
         ("errors", codes()),
         ("errors", {kind.code for kind in (*subclasses(MailFailed), *subclasses(WebhookFailed))}),
-        ("errors", {kind.code for kind in (TestUnderWay, ChargerNotThere, ground.NoGround)}),
+        (
+            "errors",
+            {
+                kind.code
+                for kind in (TestUnderWay, ChargerNotThere, ground.NoGround, expiry.NoSureRoom, ReportNotGenuine)
+            },
+        ),
         ("commission", {f"stage-{stage}" for stage in stages()}),
         ("commission", {f"{word}-{task}" for task in tasks() for word in ("task", "how")}),
         ("events", set(CODES)),

@@ -146,7 +146,8 @@ class Dossier:
         told = (vendor, model, firmware)
         same = before is not None and (before.vendor, before.model, before.firmware) == told
         if before is not None and same and before.honoured is not None and result.honoured is None:
-            tried = replace(findings[0], verdict=Verdict.NOTE) if findings else None
+            why = next((one for one in findings if one.verdict is Verdict.UNKNOWN), None)
+            tried = None if why is None else replace(why, verdict=Verdict.NOTE)
             return replace(self, expiries={**self.expiries, result.charger: replace(before, tried=tried)})
         lapse = Lapse(
             at_s=made.at_s,

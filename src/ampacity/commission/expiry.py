@@ -14,12 +14,14 @@ from typing import NamedTuple
 
 from ampacity.commission.steptest.ground import LEAST_STEP_A, NoGround, Room, room_for
 from ampacity.commission.steptest.procedure import CLEAR_S, DRAWING_A, START_S, Ending
-from ampacity.core.decision import Decision
+from ampacity.commission.witness import LOOKED_S, Witness
+from ampacity.core.decision import Command, Decision
 from ampacity.core.errors import AmpacityError
 from ampacity.core.observations import (
     ChargerLink,
     ChargerReport,
     ChargerState,
+    MeterReading,
     Observation,
     SetpointAnswer,
 )
@@ -28,20 +30,28 @@ from ampacity.core.site import Charger, ChargerId, Site
 LEASE_S = 40.0
 """Of the test, where the charger's family takes so short a one."""
 RAISED_S = 3 * START_S
-"""So long it may take until the car draws enough: a renewal, the car's ramp, a report."""
+"""So long it may take until the car draws enough: the car's ramp, a report."""
+AGAIN_S = 5.0
+"""Before it is raised again it is paused so long: what it was told while nothing was sent is over then."""
+STEADY_S, STEADY_A = 8.0, 1.0
+"""What it draws is steady when it was told nothing new for so long, and two reports differ by no more."""
 FALL_S = 20.0
 """Who draws more than its safe current so long after the end of its lease has not fallen: 5 s for the car, the rest for
 a slow clock and a report."""
 UNSEEN_S = 100.0
 """So long after the end of its lease it is waited for a report."""
-CUT_S = 5.0
-"""So long after the end of its lease a charger's link stays cut."""
+CUT_S = LOOKED_S + 2.0
+"""So long after the end of its lease a charger's link stays cut: until the meter has shown what it does alone."""
+SHOWN, NOT_SHOWN = 0.5, 0.25
+"""Shares of what the meter has shown of the first fall, each for an ampere less: more, and the second is shown as well;
+less, and there was none as long as the link was cut."""
 BACK_S = 150.0
 """So long after the end of its lease a charger whose link was cut is waited for."""
 NEAR_A = 1.5
 """So near to its safe current a charger has fallen to it."""
 ABOVE_A = 3.0
 """So much above the safe current it must draw before, to be seen to fall."""
+SAME_A = 0.5
 EARLY_S = 3.0
 """A fall by so much before the end of the lease is none that the end has made."""
 
@@ -81,6 +91,8 @@ class Open(Enum):
     """Its car never drew enough."""
     NO_CURRENT = "no-current"
     """It does not say what its car draws."""
+    UNSHOWN = "unshown"
+    """With the link up the meter has shown its fall; with the link cut it has not, for sure."""
     NEEDED = "needed"
     """The controller had to lower it meanwhile."""
 
@@ -192,14 +204,25 @@ class ExpiryTest:
         self.ending: Ending | None = None
         self._asked_a = 0.0
         self._drawn: _Drawn | None = None
+        self._steady = False
+        """The last two reports agree."""
         self._before: _Drawn | None = None
         """The last before the end of the lease, that was high."""
         self._state: ChargerState | None = None
         self._lease_end_s: float | None = None
+        self._told_a = 0.0
+        """What it accepted last."""
+        self._told_s = now_s
+        """Since when that is what it was told."""
         self._online = True
         self._needed = False
         self._linked: Fall | None = None
         self._cut: Fall | None = None
+        self._seen: Fall | None = None
+        """The fall, as it was seen first."""
+        self._witness = Witness()
+        self._shown: float | None = None
+        """What the meter has shown of the fall with the link up, for an ampere less; None: it has shown none."""
 
     @property
     def muted(self) -> bool:
@@ -232,12 +255,18 @@ class ExpiryTest:
         """What every charger may have now."""
         return {one.id: self._asked_a if one.id == self.charger else 0.0 for one in self.site.chargers}
 
-    def holds_back(self, limit_a: float, *, stop: bool) -> bool:
-        """Whether a command is not to reach the charger. One that takes current away always does: then nothing can be
-        seen of a fall, and the test ends."""
+    def holds_back(self, command: Command, unseen: Iterable[Observation]) -> bool:
+        """Whether a command is not to reach the charger. One that takes current away from its car always does: then
+        nothing can be seen of a fall, and the test ends. One that takes what the car does not draw can wait.
+        `unseen`: what has come since the test was told last."""
         if not self.muted:
             return False
-        if stop or limit_a < self._high_a:
+        drawn = self._drawn
+        for one in unseen:
+            if isinstance(one, ChargerReport) and one.charger == self.charger:
+                drawn = self._drawn_of(one) or drawn
+        drawn_a = self._told_a if drawn is None else min(self._told_a, drawn.most_a)
+        if command.stop or command.limit_a < drawn_a - SAME_A:
             self._needed = True
             return False
         return True
@@ -271,7 +300,8 @@ class ExpiryTest:
                 pass
 
     def _raise(self, stage: Stage, now_s: float) -> None:
-        self._asked_a, self.stage, self._since_s, self._lease_end_s = self._high_a, stage, now_s, None
+        self._asked_a, self.stage, self._since_s = 0.0, stage, now_s
+        self._lease_end_s = self._seen = None
 
     def _go_on_raising(self, now_s: float) -> None:
         drawn = self._drawn
@@ -279,11 +309,14 @@ class ExpiryTest:
             self.stop(Ending.OFFLINE)
         elif self._has_no_car():
             self.stop(Ending.NO_CAR)
-        elif self._lease_end_s is not None and drawn is not None and self._is_high(drawn):
-            if drawn.at_s > self._since_s + 5.0:
-                self._before = drawn
-                self.stage = Stage.WAITING if self.stage is Stage.RAISING else Stage.CUT
-        elif now_s - self._since_s > RAISED_S:
+        elif self.stage is Stage.RAISING_AGAIN and now_s - self._since_s < AGAIN_S:
+            self._asked_a = 0.0
+        elif self._is_ready(now_s, drawn):
+            self._before, self._witness = drawn, Witness()
+            self.stage = Stage.WAITING if self.stage is Stage.RAISING else Stage.CUT
+        elif now_s - self._since_s <= RAISED_S:
+            self._asked_a = self._high_a
+        else:
             stage, fall = self.stage, self._open(Open.NO_CURRENT if drawn is None else Open.NOT_RAISED)
             if stage is Stage.RAISING:
                 self._linked = fall
@@ -291,15 +324,26 @@ class ExpiryTest:
                 self._cut = fall
             self.stop(Ending.DONE)
 
+    def _is_ready(self, now_s: float, drawn: _Drawn | None) -> bool:
+        """It draws enough, on a lease whose end is known; and goes on as it is, or will not get there."""
+        if drawn is None or self._lease_end_s is None or not self._is_high(drawn) or drawn.at_s < self._told_s:
+            return False
+        return (self._steady and now_s - self._told_s >= STEADY_S) or now_s - self._since_s > RAISED_S
+
     def _wait(self, now_s: float) -> None:
         if not self._online:
             self.stop(Ending.OFFLINE)
             return
-        fall = self._fall(now_s, UNSEEN_S)
+        fall = self._seen = self._seen or self._fall(now_s, UNSEEN_S)
         if fall is None:
             return
+        if fall.fell and now_s < self._end_s(now_s) + LOOKED_S:
+            return  # the meter is still looked at
         self._linked = fall
         if fall.fell:
+            shown = self._shown_of(fall, now_s)
+            # A meter that does not show it is none of this charger, or its clamps are not right.
+            self._shown = shown if shown is not None and shown >= SHOWN else None
             self._raise(Stage.RAISING_AGAIN, now_s)
         else:
             self.stop(Ending.DONE)  # it is found out, or it can't be
@@ -308,12 +352,29 @@ class ExpiryTest:
         fall = self._fall(now_s, BACK_S)
         if fall is None:
             return
-        self._cut = fall
+        self._cut = self._as_shown(fall, now_s) if fall.fell else fall
         self.stop(Ending.DONE if self._online else Ending.OFFLINE)
+
+    def _as_shown(self, fall: Fall, now_s: float) -> Fall:
+        """It says that it has fallen, and only since it is back: what did it do as long as it was alone?"""
+        shown = self._shown_of(fall, now_s)
+        if self._shown is None or shown is None or shown >= SHOWN * self._shown:
+            return fall
+        if shown < NOT_SHOWN * self._shown:
+            return replace(fall, fell=False, after_s=None, last_a=fall.before_a)
+        return replace(fall, fell=None, after_s=None, why=Open.UNSHOWN)
+
+    def _shown_of(self, fall: Fall, now_s: float) -> float | None:
+        moved_a = self._witness.moved_a(self._end_s(now_s))
+        return None if moved_a is None else moved_a / max(ABOVE_A, fall.before_a - self._safe_a)
+
+    def _end_s(self, now_s: float) -> float:
+        """Of the lease."""
+        return now_s if self._lease_end_s is None else self._lease_end_s
 
     def _fall(self, now_s: float, within_s: float) -> Fall | None:
         """None: it has to be looked at longer."""
-        end_s = self._lease_end_s if self._lease_end_s is not None else now_s
+        end_s = self._end_s(now_s)
         drawn, before = self._drawn, self._before
         if drawn is None or before is None or self._has_no_car():
             return self._open(Open.LEFT)
@@ -362,10 +423,15 @@ class ExpiryTest:
         match one:
             case ChargerReport() if one.charger == self.charger:
                 self._take_report(one)
+            case MeterReading():
+                if self.muted and (self.stage is Stage.WAITING or not self._online):
+                    self._witness.see(one)
             case ChargerLink() if one.charger == self.charger:
                 self._online = one.online
             case SetpointAnswer() if one.charger == self.charger:
-                if one.accepted and one.limit_a >= self._high_a - 0.5 and self._asked_a > 0.0:
+                if one.accepted and one.limit_a != self._told_a:
+                    self._told_a, self._told_s = one.limit_a, one.at_s
+                if one.accepted and one.limit_a >= self._needs_a and self._asked_a > 0.0:
                     # What it was told last before nothing more was sent may be answered later. A lease that is not held
                     # to end is looked at all the same.
                     end_s = one.at_s + self._lease_s if one.lease_end_s is None else one.lease_end_s
@@ -376,12 +442,20 @@ class ExpiryTest:
     def _take_report(self, one: ChargerReport) -> None:
         if one.state is not None:
             self._state = one.state
+        if (drawn := self._drawn_of(one)) is not None:
+            before = self._drawn
+            self._steady = before is not None and abs(drawn.most_a - before.most_a) <= STEADY_A
+            self._drawn = drawn
+
+    def _drawn_of(self, one: ChargerReport) -> _Drawn | None:
+        """None: it says nothing of that."""
         if one.currents is not None and len(one.currents):
             amps = max(one.currents)
-            self._drawn = _Drawn(amps, amps, one.at_s)
-        elif one.current_a is not None:
+            return _Drawn(amps, amps, one.at_s)
+        if one.current_a is not None:
             # Of one phase, or the sum of all.
-            self._drawn = _Drawn(one.current_a / self._phases, one.current_a, one.at_s)
-        elif one.power_w is not None:
+            return _Drawn(one.current_a / self._phases, one.current_a, one.at_s)
+        if one.power_w is not None:
             amps = one.power_w / self._volts
-            self._drawn = _Drawn(amps / self._phases, amps, one.at_s)
+            return _Drawn(amps / self._phases, amps, one.at_s)
+        return None

@@ -304,7 +304,7 @@ def _expiry(things: Things, charger: ChargerId, dossier: Dossier) -> Task:
         known.append(_finding("expiry-needless", Verdict.FINE, safe=installed.safe_a))
     if lapse is None or (known and known[0].code == "expiry-needless"):
         return Task(code="expiry", verdict=worst(known), findings=known, charger=charger)
-    stale = lapse_gone(things, charger, lapse)
+    stale = lapse_gone(things, charger, lapse) if lapse.findings else []
     findings = [*known, *([] if lapse.tried is None else [lapse.tried]), *lapse.findings, *stale]
     if lapse.honoured is not None and lapse.safe_a != installed.safe_a:
         findings.append(_finding("expiry-safe-changed", Verdict.NOTE, was=lapse.safe_a, now=installed.safe_a))

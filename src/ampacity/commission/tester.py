@@ -207,7 +207,7 @@ class Tester:
     def apply(self, command: Command, put: Put) -> None:
         """To the charger, unless the test is to see what it does without."""
         test = None if self._running is None or command.charger != self._running.charger else self._running.test
-        if isinstance(test, ExpiryTest) and test.holds_back(command.limit_a, stop=command.stop):
+        if isinstance(test, ExpiryTest) and test.holds_back(command, self._raw):
             return
 
         def told(one: Observation) -> None:
@@ -281,8 +281,8 @@ class Tester:
             self._use(test_site)
             self._chargers.report_often(charger, True)
         except Exception:
-            self._restore(running)
             self.progress = None
+            self._restore(running)
             raise
         _log.info("test-begun", kind=running.kind, charger=charger, ground=running.ground.value)
 

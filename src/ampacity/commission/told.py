@@ -67,7 +67,7 @@ def _fall_finding(kind: str, fall: Fall, safe_a: float) -> Finding:
     match fall.why:
         case Open.NOT_RAISED:
             return _finding("expiry-not-raised", Verdict.UNKNOWN, needs=round(max(DRAWING_A, safe_a + ABOVE_A), 1))
-        case Open.LEFT | Open.NO_CURRENT | Open.NEEDED:
+        case Open.LEFT | Open.NO_CURRENT | Open.NEEDED | Open.UNSHOWN:
             return _finding(f"expiry-{fall.why.value}", Verdict.UNKNOWN)
         case _:
             return _finding(f"expiry-{kind}-open", Verdict.UNKNOWN)
@@ -144,7 +144,7 @@ def _wiring_findings(verdict: StepVerdict) -> list[Finding]:
         return []
     found = []
     if verdict.phases_used is not None:
-        found.append(_finding("car-phases", Verdict.FINE, count=verdict.phases_used))
+        found.append(_finding("car-phases", Verdict.FINE, count=float(verdict.phases_used)))
     if len(verdict.wirings) == 1:
         found.append(_finding("wiring-known", Verdict.FINE, lines=lines_of(verdict.wirings[0])))
     elif 1 < len(verdict.wirings) <= MOST_OPTIONS:

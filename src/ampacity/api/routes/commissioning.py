@@ -61,7 +61,9 @@ TEXTS_OF = {"wiring": {"cable"}, "switches": {"position"}}
 class TestRefused(Problem):
     """A test can't be made now."""
 
+    code = "test-refused"
     status = 409
+    remedy = "See what the controller says of it."
     __test__ = False
 
     def __init__(self, error: NoGround | NoSureRoom | TestUnderWay | ChargerNotThere) -> None:
