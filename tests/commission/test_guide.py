@@ -92,9 +92,7 @@ def verdict(wirings: Sequence[Wiring], ending: Ending = Ending.DONE) -> StepVerd
 def expired(linked: Fall | None = FELL, cut: Fall | None = FELL, firmware: str = "1.0", **of: Dossier) -> Dossier:
     before = of.get("before", Dossier())
     result = Expiry(LEFT, Ending.DONE, 0.0, linked, cut)
-    return before.with_expiry(
-        result, made(basis().of(chargers=[LEFT])), vendor="Maker", model="Box", firmware=firmware
-    )
+    return before.with_expiry(result, made(basis().of(chargers=[LEFT])), vendor="Maker", model="Box", firmware=firmware)
 
 
 # --- the order of work ---

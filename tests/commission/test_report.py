@@ -214,4 +214,3 @@ def test_it_is_kept_on_a_server_too(postgres: Server) -> None:
         assert set(KeptDossier(lambda: engine).read().done) == {"order", "clamps"}
         assert signing_key(engine).private_bytes_raw() == signing_key(engine).private_bytes_raw()
         engine.dispose()
-

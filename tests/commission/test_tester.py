@@ -112,9 +112,7 @@ class Bench:
 
     @property
     def is_as_before(self) -> bool:
-        return (
-            self.site is self.installed and self.held is None and not self.door.held_off and not self.door.often
-        )
+        return self.site is self.installed and self.held is None and not self.door.held_off and not self.door.often
 
     def result(self) -> TestResult:
         self.tester.wait(20.0)

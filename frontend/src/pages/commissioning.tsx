@@ -19,7 +19,7 @@ const OVER_LIMIT_OHM = 1e9;
 const EVERY_MS = 2000;
 const TESTING_MS = 1000;
 /** From the begin of each stage to the end of a test, as it mostly goes. */
-const LEFT_S: Record<string, number> = { clearing: 190, raising: 180, waiting: 160, "raising-again": 125, cut: 115 };
+const LEFT_S: Record<string, number> = { clearing: 160, raising: 150, waiting: 130, "raising-again": 85, cut: 70 };
 const STEP_S = 175;
 
 const isClosed = (task: Task): boolean => task.verdict === "fine" || task.verdict === "note";
