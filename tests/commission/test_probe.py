@@ -25,7 +25,7 @@ ON_BOTH = [family for family in SAYING if family.serial is not None]
 
 async def looked(ways: Sequence[Way], units: Sequence[int]) -> list[Told]:
     async with asyncio.timeout(60):
-        return [one async for one in probe(ways, units, FAMILIES, answer_s=0.15, listen_s=0.02)]
+        return [one async for one in probe(ways, units, FAMILIES, answer_s=0.15, listen_s=0.02, alone_s=0.05)]
 
 
 def first_way(path: Path) -> list[Way]:

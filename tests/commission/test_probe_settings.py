@@ -43,14 +43,14 @@ def em24(path: Path, selector: int) -> Slave:
 
 async def found_on(line: Rig, stated: Stated | None = None) -> Found:
     ways = [Way(serial=line.set_to)]
-    told = [one async for one in probe(ways, [1], FAMILIES, stated=stated, answer_s=0.4, listen_s=0.02)]
+    told = [one async for one in probe(ways, [1], FAMILIES, stated=stated, answer_s=0.5, listen_s=0.02, alone_s=0.05)]
     (found,) = told
     assert isinstance(found, Found)
     return found
 
 
 async def set_on(line: Rig, found: Found) -> list[Put]:
-    setting = set_right(found, found.wrong, FAMILIES, answer_s=0.4, listen_s=0.1, read_back_s=0.05)
+    setting = set_right(found, found.wrong, FAMILIES, answer_s=0.5, listen_s=0.1, read_back_s=0.05)
     return [put async for put in setting]
 
 
@@ -139,7 +139,7 @@ async def test_nothing_is_written_that_was_not_agreed_to(tmp_path: Path) -> None
     slave = em340(tmp_path / "bus", {SYSTEM: 2})
     async with rig(tmp_path / "bus", slave) as line:
         found = await found_on(line)
-        _ = [put async for put in set_right(found, found.wrong[1:], FAMILIES, answer_s=0.4, listen_s=0.02)]
+        _ = [put async for put in set_right(found, found.wrong[1:], FAMILIES, answer_s=0.5, listen_s=0.02)]
     assert [address for _, address, _ in slave.written] == [SYSTEM]
 
 

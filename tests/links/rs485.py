@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from tests.links.test_modbus_serial_line import crc, frame
 from tests.links.meter_registers import identification_of
+from tests.links.test_modbus_serial_line import crc, frame
 
 from ampacity.commission.probe import Way, serial_ways
 from ampacity.devices.meter_family import MeterFamily

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from ampacity.api.ports import Latest, StationFacts
 from ampacity.api.setup import Status, primary_of
+from ampacity.commission.steptest.ground import TEST_CIRCUIT
 from ampacity.config.installation import Installation
 from ampacity.core.decision import Cause, CircuitView, Setpoint
 from ampacity.core.observations import ChargerSeen
@@ -172,6 +173,8 @@ def picture(
         return live
     views: dict[str, CircuitView] = {view.circuit: view for view in latest.decision.circuits}
     for circuit in site.circuits:
+        if circuit.id == TEST_CIRCUIT:
+            continue  # nobody has installed it
         live.circuits.append(_circuit(installation, latest, views[circuit.id]))
     for charger, setpoint in zip(site.chargers, latest.decision.setpoints, strict=True):
         live.chargers.append(_charger(installation, latest, charger, setpoint, views, facts(charger.id)))

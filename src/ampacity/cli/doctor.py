@@ -85,6 +85,7 @@ def of_the_controller(installation: Installation) -> DiagnosisShown | None:
 
 def _looked(installation: Installation) -> Facts:
     """Asks the meters for some seconds. Chargers can't be seen without a controller."""
+    logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
     before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))  # the answer has it all
     try:

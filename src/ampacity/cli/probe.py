@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -88,9 +89,7 @@ class _Plan:
 def probe_command(
     site: Annotated[
         Path | None,
-        typer.Argument(
-            help="Look at what it names; of a controller that runs, show who knocks.", metavar="[SITE.TOML]"
-        ),
+        typer.Argument(help="Look at what it names; of a controller that runs, show who knocks.", metavar="SITE.TOML"),
     ] = None,
     host: Annotated[
         list[str] | None, typer.Option("--host", help="An address, as 10.0.0.7:502; several times.")
@@ -111,7 +110,10 @@ def probe_command(
         list[str] | None, typer.Option("--interface", help="Listen on this one, as eth0; several times.")
     ] = None,
     chargers: Annotated[bool, typer.Option("--chargers", help="Open the door for OCPP, and list who comes.")] = False,
-    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Where they are told to connect.")] = OCPP_PORT,
+    port: Annotated[
+        int | None,
+        typer.Option("--port", min=1, max=65535, help=f"For chargers; as in site.toml, or {OCPP_PORT}."),
+    ] = None,
     listen: Annotated[str, typer.Option("--listen", help="On which address of this machine.")] = "0.0.0.0",
     seconds: Annotated[float, typer.Option("--seconds", min=1, max=86_400, help="How long chargers may take.")] = 60.0,
     fix: Annotated[
@@ -133,6 +135,7 @@ def probe_command(
     Examples: ampacity probe --serial /dev/ttyUSB0 --units 1-10 --fix; ampacity probe --chargers
     """
     all_ = Findings()
+    logging.getLogger("pymodbus").setLevel(logging.CRITICAL)  # silence is no error here
     try:
         installation = None if site is None else load(site)
         knocks = None if installation is None else _knocks(installation)
@@ -149,7 +152,7 @@ def probe_command(
                 stated={} if ct_ratio is None else {"ct_ratio": _ratio(ct_ratio)},
                 announced=announced,
                 interfaces=interface,
-                door=(listen, port) if chargers else None,
+                door=(listen, port or _ocpp_port(installation)) if chargers else None,
                 seconds=seconds,
                 fix=fix,
                 yes=yes,
@@ -204,6 +207,10 @@ def _plan(
         yes=yes,
         as_json=as_json,
     )
+
+
+def _ocpp_port(installation: Installation | None) -> int:
+    return OCPP_PORT if installation is None else installation.ocpp.port
 
 
 def _of_site(installation: Installation, stated: Stated) -> list[_Target]:
@@ -261,6 +268,8 @@ def _modbus_ways(announced: Sequence[tuple[Announcement, Service]], taken: set[W
 
 
 async def _ask(targets: Sequence[_Target], all_: Findings) -> None:
+    if not targets:
+        return
     with Progress(console=stderr, transient=True, disable=not stderr.is_terminal) as progress:
         bar = progress.add_task("Asking", total=sum(len(one.ways) * len(one.units) for one in targets))
 
@@ -327,8 +336,11 @@ def _agreed(found: Found, *, yes: bool, quiet: bool) -> list[Held]:
             if not quiet:
                 say_warning(f"The {setting.what} depends on the wiring: set it without --yes, at the board.")
         else:
-            stderr.print(f"\n{escape(place_of(found))}: {escape(str(found.model))}. {escape(wrong_words(held))}")
+            stderr.print(f"\n{escape(place_of(found))}: {escape(str(found.model))}.")
+            stderr.print(escape(wrong_words(held)), soft_wrap=True)
             stderr.print(escape(" ".join(part for part in (setting.remedy, setting.effect) if part)), soft_wrap=True)
+            if found.way.serial is None:
+                stderr.print("Nobody can hear over a network who else asks: see that nothing else uses this meter now.")
             if typer.confirm(f"Set the {setting.what} to {held.right} now?", default=False, err=True):
                 agreed.append(held)
     return agreed

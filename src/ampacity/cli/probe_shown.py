@@ -43,8 +43,8 @@ def place_of(found: Found) -> str:
 
 
 def say(all_: Findings) -> None:
-    for one in all_.found:
-        _say_found(one)
+    for number, one in enumerate(sorted(all_.found, key=lambda one: one.family is None), start=1):
+        _say_found(one, "main" if number == 1 else f"meter-{number}")
     if not all_.meters:
         _say_silence(all_)
     for known, service in all_.announced:
@@ -55,7 +55,7 @@ def say(all_: Findings) -> None:
         _say_knocks(*all_.knocks)
 
 
-def _say_found(one: Found) -> None:
+def _say_found(one: Found, name: str) -> None:
     if one.family is None:
         _print(f"[yellow]?[/] {escape(place_of(one))}: {escape(one.what)}")
         return
@@ -73,7 +73,7 @@ def _say_found(one: Found) -> None:
             _print(f"  {escape(f'The {held.setting.what} is {held.now}.{stated}')}")
     for remark in one.remarks:
         _print(f"  [yellow]![/] {escape(remark.what)} {escape(remark.remedy)}")
-    stdout.print(escape(_meter_lines(one)))
+    stdout.print(escape(_meter_lines(one, name)))
 
 
 def wrong_words(held: Held) -> str:
@@ -162,9 +162,9 @@ def say_put(put: Put) -> None:
     _print(f"  [red]not set[/] {escape(what)}: {escape(put.what)} {escape(put.remedy)}")
 
 
-def _meter_lines(one: Found) -> str:
+def _meter_lines(one: Found, name: str) -> str:
     """As it stands in site.toml."""
-    way, lines = one.way, ["  [meters.main]", f'  device = "{one.family}"']
+    way, lines = one.way, [f"  [meters.{name}]", f'  device = "{one.family}"']
     if way.serial is None:
         lines += [f'  host = "{way.host}"', *([f"  port = {way.port}"] if way.port != 502 else [])]
     else:

@@ -18,6 +18,8 @@ ANSWER_S = 0.6
 """The slowest meter known takes 0.5 s."""
 LISTEN_S = 1.2
 """So long a serial line is listened on before anything is asked: a controller asks its meter every second."""
+ALONE_S = 2 * ANSWER_S
+"""So long it is listened after what a meter said: a second one with the same number may be slower."""
 AGAIN = 3
 """Answers that can't be read are asked for so often, before they are told."""
 
@@ -132,6 +134,7 @@ async def probe(
     step: Step = lambda way, unit: None,
     answer_s: float = ANSWER_S,
     listen_s: float = LISTEN_S,
+    alone_s: float = ALONE_S,
 ) -> AsyncIterator[Told]:
     """What answers, as it is found. Nothing is asked on a serial line on which somebody else talks, and other settings
     of a port on which a meter was read are not tried: it would be disturbed, and one line has one setting. `stated`:
@@ -154,7 +157,7 @@ async def probe(
             for unit in units:
                 step(way, unit)
                 try:
-                    found = await _Look(bus, way, unit, families, stated or {}, answer_s).found()
+                    found = await _Look(bus, way, unit, families, stated or {}, alone_s).found()
                 except DeviceError as error:
                     asked = silence.asked or bus.tally(unit).requests > 0
                     silence = Nothing(way=way, what=error.what, remedy=error.remedy, asked=asked)
@@ -182,14 +185,14 @@ class _Look:
     """At one unit on one way."""
 
     def __init__(
-        self, bus: Bus, way: Way, unit: int, families: Mapping[str, MeterFamily], stated: Stated, answer_s: float
+        self, bus: Bus, way: Way, unit: int, families: Mapping[str, MeterFamily], stated: Stated, alone_s: float
     ) -> None:
         self._bus = bus
         self._way = way
         self._unit = unit
         self._families = families
         self._stated = stated
-        self._answer_s = answer_s
+        self._alone_s = alone_s
         self._garbled = 0
         self._strays = 0
         """Those before anything was asked here."""
@@ -305,7 +308,7 @@ class _Look:
 
     async def _hears_more(self) -> bool:
         """Whether anything came beside the answers, or comes now: a second device with this number may be slower."""
-        await self._bus.overhear(2 * self._answer_s)
+        await self._bus.overhear(self._alone_s)
         return self._bus.strays > self._strays
 
     async def _optional(self, address: int, count: int, *, holding: bool = False) -> list[int] | None:

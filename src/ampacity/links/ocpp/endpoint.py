@@ -38,3 +38,5 @@ class StationFacts:
     firmware: str = ""
     family: str = ""
     """Catalogue id."""
+    max_a: float | None = None
+    """Its own maximum, as its configuration tells; None: it does not."""

@@ -33,6 +33,8 @@ class Remembered:
         again without a reason."""
         self.expires: bool | None = None
         """Whether a schedule that it showed since it last started falls to the safe current; None: it showed none."""
+        self.own_max_a: float | None = None
+        """The maximum it is set to, as its configuration tells."""
         self.often = False
         """It is asked for what it draws every few seconds."""
         self.refused: tuple[int, TagVerdict] | None = None

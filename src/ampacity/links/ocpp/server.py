@@ -154,7 +154,10 @@ class OcppServer:
 
     def facts(self) -> dict[ChargerId, StationFacts]:
         """What the connected chargers said of themselves. For any thread."""
-        return {charger: station.facts for charger, (station, _) in list(self._stations.items())}
+        return {
+            charger: replace(station.facts, max_a=self._known(charger).own_max_a)
+            for charger, (station, _) in list(self._stations.items())
+        }
 
     def knocking(self) -> list[Knock]:
         """Unknown chargers that were refused, but for those that a person refused; the newest first. For any thread."""

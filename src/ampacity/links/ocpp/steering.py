@@ -17,6 +17,7 @@ from ampacity.devices.charger_family import ChargerFamily
 from ampacity.links.ocpp import messages, profiles, readback
 from ampacity.links.ocpp.calls import Calls, NoAnswer, Refused
 from ampacity.links.ocpp.endpoint import Endpoint
+from ampacity.links.ocpp.own_maximum import own_maximum_a
 from ampacity.links.ocpp.profiles import BASE_EARLIER_S
 from ampacity.links.ocpp.remembered import Remembered
 from ampacity.links.ocpp.tags import OWN_TAG
@@ -376,6 +377,7 @@ class Steering:
             _log.info("charger-configuration", charger=self._endpoint.charger, what=str(error))
             return
         self._settings = settings_of(answer)
+        self._remembered.own_max_a = own_maximum_a({key: value for key, (value, _) in self._settings.items()})
         self._use(form_within(self._form, {key: value for key, (value, _) in self._settings.items()}))
 
     async def _install_base(self) -> None:

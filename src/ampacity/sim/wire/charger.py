@@ -94,6 +94,10 @@ class Faults:
     """It rejects every profile."""
     answers_after_s: float = 0.0
     """How long it takes to answer a request."""
+    outlasts_leases: bool = False
+    """A limit holds until the next one, whatever end it was given."""
+    outlasts_leases_alone: bool = False
+    """The same, as long as it has no connection."""
     keeps_its_clock: bool = False
     """It does not set its clock by the central system's time."""
 
@@ -205,6 +209,9 @@ class SimulatedCharger:
     @property
     def limit_a(self) -> float:
         """What it may offer by its profiles and its own maximum, amperes per phase."""
+        faults, alone = self.faults, not self.online.is_set()
+        if self.confirmed_a is not None and (faults.outlasts_leases or (faults.outlasts_leases_alone and alone)):
+            return min(self.confirmed_a, self.model.max_a)
         limit = self.installed.limit_a(self.now, self._known_transaction())
         return self.model.max_a if limit is None else min(limit, self.model.max_a)
 
@@ -553,12 +560,14 @@ class SimulatedCharger:
         return [4, number, "NotImplemented", f"{action} is not known here", {}]
 
     def _on_get_configuration(self, payload: Fields) -> dict[str, Any]:
-        known = {**_READ_ONLY, **self._configuration}
+        known = {**_READ_ONLY, "MaxCurrent": f"{self.model.max_a:g}", **self._configuration}
         asked = payload.get("key")
         keys = [str(key) for key in asked] if isinstance(asked, list) and asked else sorted(known)
         return {
             "configurationKey": [
-                {"key": key, "readonly": key in _READ_ONLY, "value": known[key]} for key in keys if key in known
+                {"key": key, "readonly": key not in self._configuration, "value": known[key]}
+                for key in keys
+                if key in known
             ],
             "unknownKey": [key for key in keys if key not in known],
         }
