@@ -1,11 +1,11 @@
-"""Where chargers connect: OCPP 1.6J over websockets."""
+"""Where chargers connect: OCPP 1.6J, 2.0.1 and 2.1 over websockets."""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import datetime
@@ -15,13 +15,14 @@ from typing import Any
 import structlog
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
 
 from ampacity.core.decision import Command
 from ampacity.core.errors import AmpacityError
 from ampacity.core.observations import ChargerLink, Observation, SessionEnded, SetpointAnswer
 from ampacity.core.site import ChargerId
-from ampacity.devices.charger_family import ChargerFamily
-from ampacity.links.ocpp.admission import PROTOCOL, Admission
+from ampacity.devices.charger_family import OCPP_VERSIONS, ChargerFamily
+from ampacity.links.ocpp.admission import Admission
 from ampacity.links.ocpp.admission import Knock as Knock
 from ampacity.links.ocpp.certificates import tls_context as tls_context
 from ampacity.links.ocpp.doorway import Doorway, GuardedConnection
@@ -30,6 +31,7 @@ from ampacity.links.ocpp.pace import Pace
 from ampacity.links.ocpp.remembered import Remembered
 from ampacity.links.ocpp.station import Station
 from ampacity.links.ocpp.tags import Authorise, everybody
+from ampacity.links.ocpp.versions import subprotocol_of
 from ampacity.links.tally import Tally
 
 LARGEST_MESSAGE = 256 * 1024
@@ -81,6 +83,7 @@ class OcppServer:
             adopt=adopt,
             adopt_profile=adopt_profile,
             holder=self._holder,
+            versions=self._versions_of,
             now_s=now_s,
             wall_s=lambda: wall().timestamp(),
         )
@@ -204,7 +207,8 @@ class OcppServer:
                     self._listen,
                     port,
                     create_connection=guarded,  # type: ignore[arg-type]  # asks for a class, takes any callable
-                    subprotocols=[PROTOCOL],
+                    subprotocols=[Subprotocol(subprotocol_of(one)) for one in OCPP_VERSIONS],
+                    select_subprotocol=self._admission.subprotocol,
                     process_request=self._admission.check,
                     compression=None,
                     max_size=LARGEST_MESSAGE,
@@ -277,6 +281,11 @@ class OcppServer:
 
     # --- a connection ---
 
+    def _versions_of(self, endpoint: Endpoint) -> Sequence[str]:
+        """Those that may be spoken with it: as is set for it, else as its family can."""
+        family = endpoint.family or self._known(endpoint.charger).family
+        return endpoint.versions or (family.ocpp_versions if family is not None else ()) or OCPP_VERSIONS
+
     def _holder(self, charger: ChargerId) -> GuardedConnection | None:
         entry = self._stations.get(charger)
         return None if entry is None else entry[1]
@@ -310,13 +319,14 @@ class OcppServer:
             now_s=self._now_s,
             wall=self._wall,
             authorise=self._authorise,
+            version=connection.version or "1.6",
         )
         before = self._stations.get(charger)
         self._stations[charger] = (station, connection)
         if before is not None:
             _log.info("charger-replaced", charger=charger)
             before[1].transport.abort()
-        _log.info("charger-connected", charger=charger)
+        _log.info("charger-connected", charger=charger, version=connection.version)
         put(ChargerLink(charger=charger, at_s=self._now_s(), online=True))
         worker = asyncio.create_task(_work(station, connection))
         worker.add_done_callback(lambda task: _tell_failure(charger, task))
@@ -348,6 +358,18 @@ class OcppServer:
                 station.ended = None
             if answer is not None:
                 await send(answer)
+            if station.is_misunderstood:
+                versions = " or ".join(station.family.ocpp_versions)
+                _log.warning(
+                    "charger-version",
+                    charger=station.endpoint.charger,
+                    family=station.family.id,
+                    what=f"It speaks OCPP {station.facts.version} badly, as is known of its family.",
+                    remedy=f"It is asked to come again in OCPP {versions}. Set it to that at the charger, or, to try "
+                    "it all the same, set ocpp_versions.",
+                )
+                connection.transport.abort()
+                return
 
     async def _keep_pace(self, endpoint: Endpoint, size: int) -> None:
         """What is not read fills the charger's own buffers, and nobody else's."""
