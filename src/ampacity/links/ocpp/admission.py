@@ -102,7 +102,8 @@ class Admission:
         wall_s: Callable[[], float],
     ) -> None:
         """`adopt` is asked for an endpoint when an unknown charger comes that brings what `adopt_profile` asks for.
-        `holder`: the connection a charger has. `versions`: of OCPP that may be spoken with it. `wall_s`: UTC seconds since 1970."""
+        `holder`: the connection a charger has. `versions`: of OCPP that may be spoken with it. `wall_s`: UTC seconds
+        since 1970."""
         self._endpoints = {endpoint.ocpp_id: endpoint for endpoint in endpoints}
         self._adopt = adopt
         self._adopt_profile = adopt_profile

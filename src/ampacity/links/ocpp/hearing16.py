@@ -81,8 +81,5 @@ class Hearing16:
         if begin_wh is not None and begin_wh < 0:
             begin_wh = None  # no register counts below nothing
         number, is_new = outlet.transactions.start(begin, begin_wh)
-        if is_new:
-            verdict = outlet.begins(number, begin_wh, message.idTag, age_s)
-        else:
-            verdict = outlet.verdict_on(number)
+        verdict = outlet.begins(number, begin_wh, message.idTag, age_s) if is_new else outlet.verdict_on(number)
         return {"transactionId": number, "idTagInfo": {"status": verdict.value}}

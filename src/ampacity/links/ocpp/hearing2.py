@@ -95,10 +95,8 @@ class Hearing2:
         outlet = self._outlet
         if not outlet.is_steered(evse):
             return
-        if whole(evse) == 0:
-            state = SocketState().connector(word)
-        else:
-            state = self._socket.connector(word)
+        socket = SocketState() if whole(evse) == 0 else self._socket
+        state = socket.connector(word)
         if state is None:
             outlet.complain("ocpp-unknown-status", word[:60])
             return

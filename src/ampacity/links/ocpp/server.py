@@ -29,6 +29,7 @@ from ampacity.links.ocpp.doorway import Doorway, GuardedConnection
 from ampacity.links.ocpp.endpoint import Endpoint, StationFacts
 from ampacity.links.ocpp.pace import Pace
 from ampacity.links.ocpp.remembered import Remembered
+from ampacity.links.ocpp.schema_check import CheckedLink, MessageCheck
 from ampacity.links.ocpp.station import Station
 from ampacity.links.ocpp.tags import Authorise, everybody
 from ampacity.links.ocpp.versions import subprotocol_of
@@ -73,11 +74,13 @@ class OcppServer:
         now_s: Callable[[], float],
         wall: Callable[[], datetime],
         first_transaction: int,
+        check: MessageCheck | None = None,
     ) -> None:
         """`tls` is for `tls_port`, and `port` is plain; without a `tls_port` it is for `port`. `adopt` is asked for an
         endpoint when an unknown charger comes that brings what `adopt_profile` asks for; None: it is refused.
         `authorise`: who may charge.
-        `session_ended` is awaited before a StopTransaction is answered, so that what is acknowledged is not lost."""
+        `session_ended` is awaited before the end of a transaction is answered, so that what is acknowledged is not
+        lost. `check`: holds each message against the official schemas."""
         self._admission = Admission(
             endpoints,
             adopt=adopt,
@@ -95,6 +98,7 @@ class OcppServer:
         self._tls_port = tls_port
         self._authorise = authorise
         self._session_ended = session_ended
+        self._check = check
         self._now_s = now_s
         self._wall = wall
         self._transaction = first_transaction
@@ -306,8 +310,13 @@ class OcppServer:
         tally = remembered.tally
         tally.connections += 1
 
+        version = connection.version or "1.6"
+        checked = None if self._check is None else self._check.link(charger, version)
+
         async def send(text: str) -> None:
             tally.gave_out(len(text), time.monotonic())
+            if checked is not None:
+                checked.sent(text)
             await connection.send(text)
 
         station = Station(
@@ -319,24 +328,26 @@ class OcppServer:
             now_s=self._now_s,
             wall=self._wall,
             authorise=self._authorise,
-            version=connection.version or "1.6",
+            version=version,
         )
         before = self._stations.get(charger)
         self._stations[charger] = (station, connection)
         if before is not None:
             _log.info("charger-replaced", charger=charger)
             before[1].transport.abort()
-        _log.info("charger-connected", charger=charger, version=connection.version)
+        _log.info("charger-connected", charger=charger, version=version)
         put(ChargerLink(charger=charger, at_s=self._now_s(), online=True))
         worker = asyncio.create_task(_work(station, connection))
         worker.add_done_callback(lambda task: _tell_failure(charger, task))
         why = ""
         try:
-            await self._listen_to(station, connection, send)
+            await self._listen_to(station, connection, send, checked)
         except ConnectionClosed as closed:
             why = str(closed)
         finally:
             worker.cancel()
+            if checked is not None:
+                checked.closed()
             if station.facts.vendor or station.facts.model:
                 self._introduced[station.endpoint.ocpp_id] = station.facts
             if self._stations.get(charger, (None, None))[0] is station:
@@ -345,12 +356,18 @@ class OcppServer:
                 put(ChargerLink(charger=charger, at_s=self._now_s(), online=False))
 
     async def _listen_to(
-        self, station: Station, connection: GuardedConnection, send: Callable[[str], Awaitable[None]]
+        self,
+        station: Station,
+        connection: GuardedConnection,
+        send: Callable[[str], Awaitable[None]],
+        checked: CheckedLink | None,
     ) -> None:
         """Ends with ConnectionClosed. Bytes, so that a text which is no UTF-8 does not end the connection."""
         while True:
             message = await connection.recv(decode=False)
             await self._keep_pace(station.endpoint, len(message))
+            if checked is not None:
+                checked.received(message)
             answer = station.receive(message)
             if station.ended is not None:
                 if self._session_ended is not None:
