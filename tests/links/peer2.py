@@ -35,7 +35,9 @@ def accepts(payload: dict[str, Any]) -> dict[str, Any]:
     if changes is None:
         return {"status": "Accepted"}
     kept = ("component", "variable")
-    return {"setVariableResult": [{**{key: one[key] for key in kept}, "attributeStatus": "Accepted"} for one in changes]}
+    return {
+        "setVariableResult": [{**{key: one[key] for key in kept}, "attributeStatus": "Accepted"} for one in changes]
+    }
 
 
 def tells(**values: str) -> Answer:
@@ -45,8 +47,10 @@ def tells(**values: str) -> Answer:
         results = []
         for one in payload["getVariableData"]:
             name = one["variable"]["name"]
-            told = {"attributeStatus": "Accepted", "attributeValue": values[name]} if name in values else None
-            results.append({**one, **(told or {"attributeStatus": "UnknownVariable"})})
+            told = {"attributeStatus": "UnknownVariable"}
+            if name in values:
+                told = {"attributeStatus": "Accepted", "attributeValue": values[name]}
+            results.append({**one, **told})
         return {"getVariableResult": results}
 
     return answer
@@ -81,9 +85,7 @@ class Peer:
         return await self.say("TransactionEvent", {**payload, "transactionInfo": info, "evse": {"id": 1}, **fields})
 
     async def wait_closed(self) -> None:
-        """Raises ConnectionClosed once it is."""
         await self._socket.wait_closed()
-        await self._socket.send("")
 
     async def raw(self, text: str) -> None:
         await self._socket.send(text)
@@ -113,6 +115,11 @@ class Peer:
         return [payload["requestedMessage"] for payload in self.asked("TriggerMessage")]
 
     async def listen(self) -> None:
+        """Until the connection ends, in whichever way."""
+        with suppress(websockets.ConnectionClosed):
+            await self._listen()
+
+    async def _listen(self) -> None:
         async for text in self._socket:
             frame = json.loads(text)
             if frame[0] == 2:
@@ -128,7 +135,8 @@ class Peer:
     async def _called(self, number: str, action: str, payload: dict[str, Any]) -> None:
         self._judge(f"{action}Request", payload)
         self.got.append((action, payload))
-        answer = self._script.get(action, accepts)(payload)
+        script: Answer = self._script.get(action, accepts)
+        answer = script(payload)
         if isinstance(answer, str):
             await self._socket.send(json.dumps([4, number, answer, "", {}]))
         elif answer is not None:

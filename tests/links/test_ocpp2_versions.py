@@ -65,11 +65,10 @@ async def test_a_charger_whose_family_speaks_a_version_badly_is_spoken_to_in_ano
 async def test_a_charger_that_turns_out_to_speak_a_version_badly_has_to_come_again_in_another() -> None:
     fox = {"reason": "PowerUp", "chargingStation": {"vendorName": "FoxESS", "model": "A022KP1"}}
     async with serving() as bench:
-        with pytest.raises(websockets.ConnectionClosed):
-            async with peer(bench) as one:
-                await one.say("BootNotification", fox)
-                async with asyncio.timeout(10):
-                    await one.wait_closed()
+        async with peer(bench) as one:
+            await one.say("BootNotification", fox)
+            async with asyncio.timeout(10):
+                await one.wait_closed()
         assert await _negotiated(bench, "ocpp2.0.1", "ocpp1.6") == "ocpp1.6"
 
 
