@@ -330,6 +330,18 @@ def test_a_transaction_from_before_our_start_is_recognised() -> None:
     assert [one.session for one in chat.of(SessionStarted)] == ["T1"]
 
 
+def test_a_transaction_that_is_over_says_nothing_of_the_socket_any_more() -> None:
+    chat = Chat()
+    chat.event("Started", info={"chargingState": "Charging"})
+    chat.event("Ended", 1)
+    chat.event("Started", info={"transactionId": "T2", "chargingState": "SuspendedEV"})
+    before = len(chat.seen)
+    chat.event("Updated", 1, info={"chargingState": "Charging"}, meterValue=[currents(16, 16, 16)])
+    chat.event("Ended", 2, info={"chargingState": "Idle"})
+    assert chat.seen[before:] == []
+    assert chat.last == "suspended-ev"
+
+
 def test_a_number_that_is_missing_is_told_once() -> None:
     chat = Chat()
     with capture_logs() as logs:

@@ -90,3 +90,11 @@ def test_any_bytes_as_payload_are_a_message_or_an_error(action: str, payload: by
 )
 def test_a_whole_number_is_one_that_can_be_counted(value: fields.Scalar, number: int | None) -> None:
     assert fields.whole(value) == number
+
+
+def test_what_2_1_adds_is_read() -> None:
+    sent = framing.frame_of(b'[6,"s","NotifyPeriodicEventStream",{"id":1}]')
+    assert sent == framing.Sent("s", "NotifyPeriodicEventStream", msgspec.Raw(b'{"id":1}'))
+    refused = framing.frame_of(b'[5,"a","FormatViolation","no such status",{}]')
+    assert refused == framing.AnswerRefused("a", "FormatViolation", "no such status")
+    assert isinstance(framing.frame_of(b'[6,"s"]'), framing.Malformed)

@@ -132,10 +132,12 @@ class Hearing2:
         self._note_sequence(name, whole(message.seqNo))
         is_over = message.eventType == "Ended"
         verdict = self._on_session(message, name, age_s)
-        if not is_over:
-            sampled = messages.sampled(message.meterValue)
-            outlet.values(1, age_s, name, sampled)
-        self._on_charging_state(message, is_over=is_over, age_s=age_s)
+        # One that is over, and tells again, says nothing of the socket now.
+        is_current = not name or name == outlet.transactions.current
+        if is_current and not is_over:
+            outlet.values(1, age_s, name or None, messages.sampled(message.meterValue))
+        if is_current:
+            self._on_charging_state(message, is_over=is_over, age_s=age_s)
         if is_over:
             end_wh = outlet.register_wh(messages.register_of(message.meterValue, "Transaction.End"))
             outlet.ends(name or None, end_wh, text(message.transactionInfo.stoppedReason) or "Local")
@@ -185,8 +187,8 @@ class Hearing2:
         state = self._socket.transaction(word)
         if state is None:
             outlet.complain("ocpp-unknown-status", word[:60])
-            return
-        outlet.shows(1, state)
+        elif state is not outlet.state:  # many tell it in each message
+            outlet.shows(1, state)
 
     # --- smart charging ---
 

@@ -63,6 +63,9 @@ READ_BEYOND_S = 120
 DOUBT_S = 60.0
 """A charger that left it open whether it took a setpoint is asked what it holds, at the most so often."""
 
+MOST_HELD = 1000
+"""Profiles of a charger that are looked at."""
+
 AT_ONCE = 5
 """So many settings are asked for by name in one request; of a charger that refuses that, one."""
 
@@ -194,7 +197,7 @@ class Steering:
         """Profiles that it holds, in answer to this question of ours; `more` come."""
         if number != self._held_number:
             return
-        self._held += held
+        self._held = [*self._held, *held][:MOST_HELD]
         if not more:
             self._held_number = 0
             self._jobs.append(self._judge_profiles)
