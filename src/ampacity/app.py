@@ -55,6 +55,7 @@ from ampacity.kept import (
 )
 from ampacity.links.ocpp.admission import Knock
 from ampacity.links.ocpp.endpoint import Endpoint, StationFacts
+from ampacity.links.ocpp.schema_check import message_check
 from ampacity.links.ocpp.server import OcppServer, tls_context
 from ampacity.links.tally import Tally
 from ampacity.runtime.allowances import Allowances, Plan
@@ -250,6 +251,7 @@ class App:
             now_s=self.clock.now_s,
             wall=wall,
             first_transaction=int(time.time()),
+            check=message_check() if ocpp.check_messages else None,
         )
         self._watchdog = Watchdog(os.environ)
         self.desk = Desk(self._put)
@@ -727,5 +729,6 @@ def _endpoint(
         password_hash=connection.password_hash,
         security_profile=connection.security_profile,
         certificate_cn=connection.certificate_cn,
+        versions=connection.ocpp_versions,
         family=family_named(families, connection.family, f"chargers.{charger.id}.family"),
     )

@@ -32,6 +32,8 @@ class ChargerConnection:
     """The least it must come with: 0 nothing, 1 a password, 2 TLS and a password, 3 TLS and a certificate."""
     certificate_cn: str | None
     """The name in its certificate; None: `ocpp_id`."""
+    ocpp_versions: tuple[str, ...] = ()
+    """The versions of OCPP that are spoken with it; empty: those that its family speaks well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,8 @@ class OcppSettings:
     """The authority that signs the chargers' certificates."""
     security_profile: int
     """The least that every charger must come with which has no profile of its own."""
+    check_messages: bool
+    """Every message is held against the official schemas: for who looks for what is wrong."""
     adopt_into: CircuitId | None
     """The circuit on which chargers that are not in the file are taken in; None: they are refused."""
 

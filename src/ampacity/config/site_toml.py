@@ -23,6 +23,7 @@ from ampacity.config.installation import (
 from ampacity.config.meter_place import MadePlace, MeterConnection, ModbusPlace
 from ampacity.config.meters_toml import MeterReader, check_made, on_circuits
 from ampacity.config.mistakes import Caution, Mistake, SiteFileError, line_of, lines_of_keys
+from ampacity.config.ocpp_toml import versions_of
 from ampacity.config.security import (
     certificate_cn_of,
     check_doors,
@@ -299,6 +300,7 @@ class _Reader:
             password_hash=password_hash,
             security_profile=profile,
             certificate_cn=certificate_cn_of(table, profile),
+            ocpp_versions=versions_of(table),
         )
         table.done()
         return charger, connection
@@ -396,6 +398,7 @@ class _Reader:
             tls_key=files["tls_key"],
             tls_client_ca=files["tls_client_ca"],
             security_profile=table.whole("security_profile", 0, 0, 3),
+            check_messages=table.switch("check_messages", False),
             adopt_into=None if adopt is None else CircuitId(adopt),
         )
         check_doors(table, settings)
