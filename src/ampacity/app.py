@@ -30,6 +30,8 @@ from ampacity.commission.expiry import Expiry
 from ampacity.commission.gathered import facts_of
 from ampacity.commission.selfcheck import Facts
 from ampacity.commission.tester import Progress, Tester, TestResult
+from ampacity.commission.watch.kept import KeptWatch
+from ampacity.commission.watch.watcher import Watch
 from ampacity.config.installation import ChargerConnection, Installation
 from ampacity.config.rewrite import set_value, with_charger
 from ampacity.config.site_toml import load
@@ -254,6 +256,16 @@ class App:
             self.desk,
             self._happenings,
         ]
+        self._watch: Watch | None = None
+        if self._store is not None:
+            self._watch = Watch(
+                KeptWatch(self._store.engine),
+                lambda: self.installation,
+                self.events.put,
+                time.time,
+                is_testing=lambda: self.tester.progress is not None,
+            )
+            own.append(self._watch)
         self.loop = Loop(site, self.clock, self.tester, self._journal, [*own, *watchers])
         self._sources = Sources(self.clock.now_s)
         self.meters = {connection.meter: self._sources.meter(site, connection) for connection in installation.meters}
@@ -282,9 +294,11 @@ class App:
             with contextlib.suppress(NotImplementedError, RuntimeError):
                 running.add_signal_handler(name, self._ended.set)
         self.desk.open()
-        beside: list[Chronicle | Notifications | Updates] = [self.events]
+        beside: list[Chronicle | Notifications | Updates | Watch] = [self.events]
         if self._store is not None:
             beside += [self.notifications, self._updates]
+        if self._watch is not None:
+            beside.append(self._watch)
         for one in beside:
             one.start()
         self._happenings.begin(__version__)
