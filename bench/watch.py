@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from ampacity.commission.steptest.mounting import Wiring, wirings
+from ampacity.commission.steptest.mounting import Wiring, load_of, wirings
 from ampacity.commission.watch.explanations import Kind
 from ampacity.commission.watch.judge import Learned
 from ampacity.commission.watch.life import Expected, Found, Life, Passed
@@ -361,7 +361,7 @@ def _break(draw: random.Random, one: Case, fault: str):
             return kinds((Kind.RATIO, None, {None}), (Kind.REPORT, None, set(everyone)))
         case "wiring":
             now = one.truth[victim.id]
-            others = [w for w in wirings(daily.site.supply, victim.phases) if w != now]
+            others = [w for w in wirings(daily.site.supply, victim.phases) if _differs(daily, victim.id, now, w)]
             if not others or (daily.site.supply is Supply.SPLIT_PHASE and victim.phases == 2):
                 return None
             moved = draw.choice(others)
@@ -384,6 +384,13 @@ def _break(draw: random.Random, one: Case, fault: str):
             daily.report_share[victim.id] = draw.choice([0.5, 2.0, 3.0])
             return kinds((Kind.REPORT, None, {victim.id}), (Kind.RATIO, None, {None} if len(only) == 1 else set()))
     raise AssertionError(fault)
+
+
+def _differs(daily: Daily, charger: ChargerId, one: Wiring, other: Wiring) -> bool:
+    """Whether some car there draws on other lines then."""
+    uses = {stay.car.uses for stay in daily.stays_of(charger)}
+    supply = daily.site.supply
+    return any(load_of(supply, one, used) != load_of(supply, other, used) for used in uses)
 
 
 def main() -> None:

@@ -27,7 +27,7 @@ from ampacity.sim.mounted import CarAtCharger, MountedCar, MountedMeter, reading
 Load = Callable[[float], Sequence[complex]]
 DAY_S = 86_400.0
 BEFORE_S, AFTER_S = 130.0, 240.0
-"""Round what happens to a car, every second is lived."""
+"""Round what happens to a car, every second is lived: so long before, and after."""
 IDLE_S, IDLE_EVERY_S = 260.0, 3 * 3600.0
 """So long of every three hours as well."""
 PATIENCE_S = 60.0
@@ -88,6 +88,7 @@ class Daily:
         stays: Sequence[Stay],
         *,
         seed: int,
+        after_s: float = AFTER_S,
     ) -> None:
         self.site = site
         self.building = building
@@ -98,6 +99,7 @@ class Daily:
         """Chargers that the meter does not see."""
         self.report_share: dict[ChargerId, float] = {}
         """Of what flows, what a charger reports."""
+        self._after_s = after_s
         self._draw = random.Random(seed)
         self._noise = random.Random(self._draw.random())
         self._line_v = site.nominal_v / 3**0.5 if site.supply.value.endswith("line-to-line") else site.nominal_v
@@ -114,6 +116,10 @@ class Daily:
         self._over_s: float | None = None
         self._next_sample_s = 0.0
         self._near_s = 0.0
+
+    def stays_of(self, charger: ChargerId) -> Sequence[Stay]:
+        """That are still to come."""
+        return next(one.stays for one in self._sockets if one.charger == charger)
 
     def live(self, to_s: float, from_s: float = 0.0) -> Iterator[Now]:
         """Second by second, without those that are passed over."""
@@ -143,7 +149,8 @@ class Daily:
         for one in self._sockets:
             self._live(one, now_s, seen)
         building = self.building(now_s)
-        cars, shown = self._cars(None), self._cars(self.unseen)
+        cars = self._cars(None)
+        shown = self._cars(self.unseen) if self.unseen else cars
         commands = self._decide(now_s, building, cars)
         if now_s >= self._next_sample_s:
             self._next_sample_s = now_s + self.meter.period_s
@@ -169,7 +176,7 @@ class Daily:
             seen.append(SessionEnded(charger=one.charger, at_s=now_s, session=one.session))
             self._tell(one, now_s, ChargerState.AVAILABLE, seen)
             one.stay = one.car = None
-            self._near_s = now_s + AFTER_S
+            self._near_s = now_s + self._after_s
         if one.stay is None and one.stays and now_s >= one.stays[0].arrives_s:
             self._arrive(one, now_s, seen)
         car, stay = one.car, one.stay
@@ -185,7 +192,7 @@ class Daily:
         elif stay.tapers and one.left_s < (1 - FULL_SHARE) * stay.takes_s:
             car.amps = min(car.amps, car.car.most_a * max(0.25, one.left_s / ((1 - FULL_SHARE) * stay.takes_s)))
         if abs(car.amps - before_a) > 0.5:
-            self._near_s = now_s + AFTER_S
+            self._near_s = now_s + self._after_s
         if car.amps > 0:
             one.left_s -= (now_s - one.began_s) * car.amps / car.car.most_a
         one.began_s = now_s
@@ -210,7 +217,7 @@ class Daily:
         one.session, one.left_s, one.began_s = f"{one.charger} {one.count}", one.stay.takes_s, now_s
         one.limit_a = one.raised_s = 0.0
         one.report_s = now_s + self._draw.uniform(0.0, one.stay.car.reports_s)
-        self._near_s = now_s + AFTER_S
+        self._near_s = now_s + self._after_s
         self._tell(one, now_s, ChargerState.PREPARING, seen)
         seen.append(SessionStarted(charger=one.charger, at_s=now_s, session=one.session))
 
@@ -255,7 +262,7 @@ class Daily:
         if limit_a > one.limit_a:
             one.raised_s = now_s
         one.limit_a = limit_a
-        self._near_s = now_s + AFTER_S
+        self._near_s = now_s + self._after_s
         assert one.car is not None
         one.car.order(now_s, limit_a)
         return Command(charger=one.charger, limit_a=limit_a, safe_a=0.0, lease_s=None, renewal=False)

@@ -44,9 +44,8 @@ class EventRows:
 
     def evidence(self, number: int) -> tuple[str, str] | None:
         """Its code, and what shows it; None: there is no such event, or nothing that shows it."""
-        query = select(events.c.code, event_evidence.c.body).where(
-            events.c.id == number, event_evidence.c.event == number
-        )
+        query = select(events.c.code, event_evidence.c.body).join(event_evidence, event_evidence.c.event == events.c.id)
+        query = query.where(events.c.id == number)
         with reading(self._engine()) as connection:
             row = connection.execute(query).first()
         return None if row is None else (row[0], row[1])

@@ -38,10 +38,6 @@ LAGS = 0.2
 """A car's current leads or lags by up to so many radians."""
 SIZES = 0.2
 """Beside other loads the size of a current grows by up to this share less than the car draws."""
-DEAD_A = 0.5
-"""A clamp that has come off shows less than this."""
-_DEAD, _ALIVE = 1.5, -3.0
-"""What it speaks for a lost clamp that its channel shows nothing at all; and that it shows something."""
 DRAWS_A = 3.0
 
 
@@ -153,7 +149,8 @@ def place_claim(place: Place, expected: Place) -> Claim:
         return Claim(Kind.UNSEEN)
     if place.share != 1.0:
         return Claim(Kind.REPORT, (), place.share)
-    return Claim(Kind.WIRING, tuple(int(line) for line in place.wirings[0]))
+    phases = zip(*place.wirings, strict=True)
+    return Claim(Kind.WIRING, tuple(int(lines[0]) if len(set(lines)) == 1 else -1 for lines in phases))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,8 +160,9 @@ class Moved:
     lag: int
     amps: tuple[complex, ...]
     """In the frame of the channel's own voltage. Real, where only sizes or powers are known."""
-    dead: tuple[bool, ...]
-    """Whether the channel showed nothing both before and after."""
+    lost: tuple[float, ...]
+    """By channel, what speaks for a lost clamp beside that: whether it showed nothing both before and after, and how
+    often it does so by itself. Logarithms of odds."""
     measured: str
     """vars: real and imaginary parts; watts: real ones; amps: sizes."""
 
@@ -253,7 +251,7 @@ class Held:
         return np.array(
             [
                 sum(
-                    _DEAD if self._moved.dead[line] else _ALIVE
+                    self._moved.lost[line]
                     for line, share in enumerate(way.shares)
                     if share == 0.0 and draws[way.mounting[line].line]
                 )

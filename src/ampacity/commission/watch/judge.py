@@ -41,6 +41,8 @@ FITS = math.log(1e5)
 """Odds before it is said that all is as it should be again."""
 MARGIN = math.log(1e3)
 """Odds against everything else that could be wrong."""
+COVERED = -0.5
+"""The same, where the words are true of both; but where all chargers speak for the clamps, those are waited for."""
 LEARNED = math.log(1e4)
 """Odds of an order of the phases against each other one."""
 TELLS = 0.5
@@ -209,9 +211,9 @@ class Judge:
             "sums": self.sums.kept(),
             "chargers": {
                 name: {
-                    "base": self._first_places(one).index(one.base),
+                    "base": {"share": one.base.share, "wirings": _numbers(one.base.wirings)},
                     "sums": one.sums.kept(),
-                    "open": [[int(line) for line in wiring] for wiring in one.open],
+                    "open": _numbers(one.open),
                     "orders": [round(float(odds), 1) for odds in one.orders],
                     "learned": one.learned_at_s[-LEAST_STEPS * LEAST_OCCASIONS :],
                     "steps": [step.kept() for step in one.steps if step.at_s >= self._suspect_since_s(one)][-KEPT:],
@@ -234,20 +236,17 @@ class Judge:
             one = self.chargers.get(name)
             if one is None or not charger(name):
                 continue
-            now_open = tuple(tuple(Line(line) for line in wiring) for wiring in found["open"])
+            now_open = _wirings(found["open"])
             if set(now_open) <= set(one.open) and len(now_open) == len(found["orders"]):
                 one.open, one.orders = now_open, np.array(found["orders"], dtype=float)
                 one.learned_at_s = [(float(at_s), str(session)) for at_s, session in found["learned"]]
-            one.base = self._first_places(one)[found["base"]]
+            one.base = Place(_wirings(found["base"]["wirings"]), float(found["base"]["share"]))
             self._begin_charger(one)
             one.sums.resume(found["sums"])
             for step in found["steps"]:
                 weighed = _resumed(name, step)
                 if weighed.clamps.shape == self.sums.values.shape and weighed.places.shape == one.sums.values.shape:
                     one.steps.append(weighed)
-
-    def _first_places(self, one: Charged) -> list[Place]:
-        return other_places(self._supply, one.phases, one.expected, one.expected)[0]
 
     def _suspect_since_s(self, one: Charged) -> float:
         """Since when something speaks against what is believed; never: for ever."""
@@ -286,10 +285,10 @@ class Judge:
             own = [step for step in steps if step.charger == charger]
             if not _enough(own) or not self._place_beats_all(charger, claim, number, steps):
                 continue
-            if claim.kind is Kind.WIRING:
-                claim = self._wiring_common(one, number, own)
+            place = one.places[number] if claim.kind is not Kind.WIRING else self._like(one, number, own)
+            claim = place_claim(place, one.expected)
             own = [step for step in own if step.places[number] > step.places[0] + TELLS]
-            one.base = one.places[number]
+            one.base = place
             self._begin()
             self._begin_charger(one)
             return None if claim == before else _said(claim, before, charger, odds, own)
@@ -301,12 +300,13 @@ class Judge:
 
     def _beats_all(self, claim: Claim, way: int, steps: Sequence[Weighed]) -> bool:
         """Whether clamps that are so explain the steps better than anything that says something else."""
+        margin = _margin(claim)
         own = np.array([step.clamps for step in steps])
         others = _against(own[:, way], own) + self._unlikely[way] - self._unlikely
         for number, odds in enumerate(others):
-            if not _alike(clamps_claim(self._supply, self._ways[number], self.expected), claim) and odds < MARGIN:
+            if not _alike(clamps_claim(self._supply, self._ways[number], self.expected), claim) and odds < margin:
                 return False
-        return bool(self._chargers_lead(own[:, way], steps) + self._unlikely[way] >= MARGIN)
+        return bool(self._chargers_lead(own[:, way], steps) + self._unlikely[way] >= margin)
 
     def _chargers_lead(self, own: Floats, steps: Sequence[Weighed]) -> float:
         """By how much an explanation leads one in which each charger is connected otherwise for itself."""
@@ -327,14 +327,15 @@ class Judge:
         log = np.array([step.places for step in own])
         odds = _against(log[:, number], log) + one.unlikely[number] - one.unlikely
         for other, lead in enumerate(odds):
-            if not _alike(place_claim(one.places[other], one.expected), claim) and lead < MARGIN:
+            if not _alike(place_claim(one.places[other], one.expected), claim) and lead < _margin(claim):
                 return False
         # If the clamps were the cause, other chargers would show it as well.
         mine = np.array([step.places[number] if step.charger == charger else step.clamps[0] for step in steps])
         ways = np.array([step.clamps for step in steps])
         lead_of = _against(mine, ways) + one.unlikely[number] - self._unlikely
         for way, lead in enumerate(lead_of):
-            if lead < MARGIN and not _covers(claim, clamps_claim(self._supply, self._ways[way], self.expected)):
+            covers = _covers(claim, clamps_claim(self._supply, self._ways[way], self.expected))
+            if lead < (COVERED if covers else _margin(claim)):
                 return False
         return True
 
@@ -347,8 +348,8 @@ class Judge:
             lines &= set(clamps_claim(self._supply, self._ways[number], self.expected).lines)
         return replace(claim, lines=tuple(sorted(lines)))
 
-    def _wiring_common(self, one: Charged, number: int, steps: Sequence[Weighed]) -> Claim:
-        """What all orders agree on that explain the steps about as well."""
+    def _like(self, one: Charged, number: int, steps: Sequence[Weighed]) -> Place:
+        """In all orders that explain the steps about as well: no car may have used all phases yet."""
         log = np.array([step.places for step in steps])
         odds = _against(log[:, number], log)
         near = [
@@ -356,8 +357,7 @@ class Judge:
             for place, lead in zip(one.places, odds, strict=True)
             if place.share == 1.0 and len(place.wirings) == 1 and lead < MARGIN
         ]
-        lines = tuple(int(phase[0]) if len(set(phase)) == 1 else -1 for phase in zip(*near, strict=True))
-        return Claim(Kind.WIRING, lines)
+        return Place(tuple(near))
 
     # --- what is learned ---
 
@@ -408,6 +408,14 @@ class Judge:
             one.orders = np.zeros(len(one.open))
 
 
+def _numbers(orders: Sequence[Wiring]) -> list[list[int]]:
+    return [[int(line) for line in wiring] for wiring in orders]
+
+
+def _wirings(kept: Sequence[Sequence[int]]) -> tuple[Wiring, ...]:
+    return tuple(tuple(Line(line) for line in wiring) for wiring in kept)
+
+
 def _resumed(charger: ChargerId, kept: Mapping[str, Any]) -> Weighed:
     return Weighed(
         at_s=float(kept["at_s"]),
@@ -443,6 +451,11 @@ def _by_odds(sums: Sums) -> list[int]:
 def _against(own: Floats, others: Floats) -> Floats:
     """Odds of an explanation against others, [step] and [step, other] -> [other]. A step counts no more than CAP."""
     return np.asarray(np.clip(own[:, None] - others, -CAP, CAP).sum(axis=0))
+
+
+def _margin(claim: Claim) -> float:
+    """Lead over everything else. That all is well is believed before what no car can show, as on a line without one."""
+    return MARGIN if claim.kind is not None else -0.1
 
 
 def _alike(one: Claim, other: Claim) -> bool:

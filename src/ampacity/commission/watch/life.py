@@ -6,6 +6,7 @@ all other chargers have reported that they did not move.
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ampacity.commission.steptest.mounting import Mounting, Wiring, wirings
-from ampacity.commission.watch.explanations import DEAD_A, Held, Moved, Place
+from ampacity.commission.watch.explanations import Held, Moved, Place
 from ampacity.commission.watch.judge import Charged, Judge, Learned, Said
 from ampacity.commission.watch.noise import LAGS_S, Noise, lag_of
 from ampacity.commission.watch.steps import Step, Tracks
@@ -32,6 +33,11 @@ APART_S = 0.8
 """Samples that come faster are left out."""
 BACKGROUND_S = 15.0
 """How often it is looked what the building does."""
+DEAD_A, DEAD_SHARE = 0.5, 0.02
+"""A clamp that has come off shows less than this, or than this share of the rating."""
+IDLE_FADES = 0.99999
+_ALWAYS, _NEVER = 0.97, 0.03
+"""How often a lost clamp shows so little, and how often it does not."""
 MARGIN_S = 3.0
 """Before and after a window all others are still as well."""
 HELD_S = LATER_S + LAGS_S[-1] + 4 * MARGIN_S
@@ -88,6 +94,10 @@ class Scale:
     judge: Judge | None = None
     looked_s: float = 0.0
     looks: int = 0
+    dead_a: float = DEAD_A
+    """A channel that shows less may have lost its clamp."""
+    idle: list[float] = field(default_factory=list)
+    """By channel, how often it showed less while no car drew; and of how many times."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +140,7 @@ class Life:
             if kept is None or kept.mark != mark or kept.mounting != mounting:
                 kept = Scale(circuit.meter, below, mark, mounting)
             kept.chargers = below
+            kept.dead_a = max(DEAD_A, DEAD_SHARE * min(circuit.rating_a))
             self.scales[circuit.meter] = kept
             if kept.judge is not None:
                 self._acquaint(kept, kept.judge)
@@ -186,6 +197,7 @@ class Life:
                     "measured": scale.measured,
                     "serial": scale.serial,
                     "noise": scale.noise.kept(),
+                    "idle": [round(one, 1) for one in scale.idle],
                     "judge": scale.judge.kept(),
                 }
                 for name, scale in self.scales.items()
@@ -207,6 +219,8 @@ class Life:
             self._measures(scale, one["measured"])
             scale.serial = one["serial"]
             scale.noise.resume(one["noise"])
+            idle = [float(share) for share in one["idle"]]
+            scale.idle = idle if len(idle) == len(scale.idle) else scale.idle
             assert scale.judge is not None
             scale.judge.resume(one["judge"], lambda charger: marks.get(charger) == self._marks.get(ChargerId(charger)))
 
@@ -235,6 +249,7 @@ class Life:
         lines = len(self._site.supply.lines)
         scale.measured, scale.samples = measured, deque()
         scale.noise = Noise(2 * lines if measured == "vars" else lines)
+        scale.idle = [0.0] * (lines + 1)
         scale.judge = Judge(self._site.supply, scale.mounting, signed=measured != "amps")
         self._acquaint(scale, scale.judge)
 
@@ -279,6 +294,11 @@ class Life:
         moved = _moved(scale, from_s, to_s)
         if moved is not None:
             scale.noise.add(lag, _parts(moved, scale.measured))
+        if moved is not None and all(self._tracks.of[one].is_idle_since(from_s) for one in scale.chargers):
+            dead = _dead(scale, from_s, to_s)
+            scale.idle = [
+                IDLE_FADES * before + now for before, now in zip(scale.idle, (*map(float, dead), 1.0), strict=True)
+            ]
 
     def _is_calm(self, scale: Scale, from_s: float, to_s: float, but: ChargerId | None) -> bool:
         return all(
@@ -296,7 +316,7 @@ class Life:
         moved = Moved(
             lag=lag_of(step.to_s - step.from_s),
             amps=amps,
-            dead=_dead(scale, step.from_s, step.to_s),
+            lost=_lost(scale, step.from_s, step.to_s),
             measured=scale.measured,
         )
         held = Held(self._site.supply, scale.noise, moved, step.before, step.after)
@@ -361,7 +381,18 @@ def _moved(scale: Scale, from_s: float, to_s: float) -> tuple[complex, ...] | No
 
 def _dead(scale: Scale, from_s: float, to_s: float) -> tuple[bool, ...]:
     first, last = _span(scale, from_s, to_s)
-    return tuple(all(one.sizes[line] < DEAD_A for one in (*first, *last)) for line in range(len(first[0].sizes)))
+    return tuple(all(one.sizes[line] < scale.dead_a for one in (*first, *last)) for line in range(len(first[0].sizes)))
+
+
+def _lost(scale: Scale, from_s: float, to_s: float) -> tuple[float, ...]:
+    """What it speaks for a lost clamp that a channel shows nothing, or that it shows something. One that shows nothing
+    whenever no car draws tells nothing by it."""
+    *counts, looks = scale.idle
+    usual = [(count + 1.0) / (looks + 2.0) for count in counts]
+    return tuple(
+        math.log(_ALWAYS / share) if dead else math.log(_NEVER / (1 - share))
+        for dead, share in zip(_dead(scale, from_s, to_s), usual, strict=True)
+    )
 
 
 def _parts(moved: Sequence[complex], measured: str) -> list[float]:

@@ -24,6 +24,7 @@ def drawn(given: dict[str, Any]) -> bytes:
     """By line of the meter: how far it moved in each step, beside how far it should have; and how the last steps went.
     Above, what the charger says its car drew."""
     mpl.rcParams["svg.hashsalt"] = "ampacity"
+    mpl.rcParams["svg.fonttype"] = "none"  # words stay words, for who looks for them or has them read aloud
     steps, words = given["steps"], given["words"]
     lines = len(steps[0]["expected_a"])
     traced = [one for one in steps if one.get("trace_s")]

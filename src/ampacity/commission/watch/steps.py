@@ -141,6 +141,10 @@ class Track:
         """Whether nothing stirred in this span, as far as is known now."""
         return not any(first <= to_s and last >= from_s for first, last in self.stirs)
 
+    def is_idle_since(self, from_s: float) -> bool:
+        """Whether no car has drawn since then, by its state."""
+        return self._idle_s is not None and self._idle_s + STATE_S <= from_s
+
     def _changed(self, at_s: float, state: ChargerState) -> Step | None:
         before, self._state = self._state, state
         if state in _ZERO:

@@ -89,7 +89,7 @@ class Watch:
         self._inbox: deque[_Taken | None] = deque(maxlen=MOST_WAITING)
         """None: a test is under way."""
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="watch", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self._life: Life | None = None
         self._site: Site | None = None
         self._standing: dict[str, str] = {}
@@ -116,12 +116,13 @@ class Watch:
 
     # --- the watch's own thread ---
 
-    def _work(self) -> None:
+    def _run(self) -> None:
         while not self._closing.wait(self._every_s):
-            self._turn()
-        self._turn(last=True)
+            self.work()
+        self.work(last=True)
 
-    def _turn(self, *, last: bool = False) -> None:
+    def work(self, *, last: bool = False) -> None:
+        """What has come since; the thread calls it again and again."""
         try:
             self._take()
             due_s = KEEP_SOON_S if self._is_news else KEEP_S
