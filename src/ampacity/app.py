@@ -31,6 +31,8 @@ from ampacity.commission.expiry import LEASE_S, Expiry
 from ampacity.commission.gathered import facts_of
 from ampacity.commission.selfcheck import Facts
 from ampacity.commission.tester import Failed, Progress, Tester, TestResult
+from ampacity.commission.watch.kept import KeptWatch
+from ampacity.commission.watch.watcher import Watch
 from ampacity.config.installation import ChargerConnection, Installation
 from ampacity.config.mistakes import SiteFileError
 from ampacity.config.rewrite import set_value, text_with, with_charger
@@ -277,6 +279,16 @@ class App:
             self.sessions,
             self.desk,
         ]
+        self._watch: Watch | None = None
+        if self._store is not None:
+            self._watch = Watch(
+                KeptWatch(self._store.engine),
+                lambda: self.installation,
+                self.events.put,
+                time.time,
+                is_testing=lambda: self.tester.progress is not None,
+            )
+            own.append(self._watch)
         self.loop = Loop(site, self.clock, self.tester, self._journal, [*own, *watchers])
         self._sources = Sources(self.clock.now_s)
         self.meters: dict[MeterId, MeterLink] = {}
@@ -310,9 +322,11 @@ class App:
             with contextlib.suppress(NotImplementedError, RuntimeError):
                 running.add_signal_handler(name, self._ended.set)
         self.desk.open()
-        beside: list[Chronicle | Notifications | Updates] = [self.events]
+        beside: list[Chronicle | Notifications | Updates | Watch] = [self.events]
         if self._store is not None:
             beside += [self.notifications, self._updates]
+        if self._watch is not None:
+            beside.append(self._watch)
         for one in beside:
             one.start()
         self._happenings.begin(__version__)
