@@ -30,7 +30,7 @@ from ampacity.commission.expiry import Expiry
 from ampacity.commission.gathered import facts_of
 from ampacity.commission.selfcheck import Facts
 from ampacity.commission.tester import Progress, Tester, TestResult
-from ampacity.config.installation import ChargerConnection, Installation
+from ampacity.config.installation import ChargerConnection, DirectConnection, Installation
 from ampacity.config.rewrite import set_value, with_charger
 from ampacity.config.site_toml import load
 from ampacity.config.steered import effective, family_named
@@ -51,6 +51,8 @@ from ampacity.kept import (
     notification_settings,
     resume_sessions,
 )
+from ampacity.links.chargers import Chargers
+from ampacity.links.direct.charger import DirectCharger
 from ampacity.links.ocpp.admission import Knock
 from ampacity.links.ocpp.endpoint import Endpoint, StationFacts
 from ampacity.links.ocpp.server import OcppServer, tls_context
@@ -69,7 +71,7 @@ from ampacity.runtime.supervise import supervised
 from ampacity.runtime.tags import Tags
 from ampacity.runtime.updates import Updates
 from ampacity.runtime.watchdog import Watchdog
-from ampacity.sources import Sources
+from ampacity.sources import Sources, endpoint_of
 from ampacity.storage.accounts import note
 from ampacity.storage.errors import StorageError
 from ampacity.storage.history import Retention
@@ -153,7 +155,7 @@ class Steered:
         return self._app.clock.now_s()
 
     def stations(self) -> Mapping[ChargerId, StationFacts]:
-        return self._app.server.facts()
+        return self._app.chargers.facts()
 
     def knocking(self) -> Sequence[Knock]:
         return self._app.server.knocking()
@@ -172,6 +174,9 @@ class Steered:
 
     def test_progress(self) -> Progress | None:
         return self._app.tester.progress
+
+    def switch_phases(self, charger: ChargerId, phases: int) -> None:
+        self._desk.do(lambda: self._app.chargers.switch_phases(charger, phases))
 
     def restart(self) -> None:
         self._desk.do(self._app.end_and_restart)
@@ -215,10 +220,7 @@ class App:
         families = charger_families()
         self.tags = Tags(None if self._store is None else KeptTags(self._store.engine))
         self.server = OcppServer(
-            [
-                _endpoint(site, charger, connection, families)
-                for charger, connection in zip(site.chargers, installation.chargers, strict=True)
-            ],
+            _endpoints(site, installation, families),
             families,
             listen=ocpp.listen,
             port=ocpp.port if port is None else port,
@@ -232,6 +234,8 @@ class App:
             wall=_wall,
             first_transaction=int(time.time()),
         )
+        self._sources = Sources(self.clock.now_s)
+        self.chargers = Chargers(self.server, self._direct(site, installation, {}))
         self._watchdog = Watchdog(os.environ)
         self.desk = Desk(self._put)
         self._allowances = Allowances(_plan(installation), self._put, _wall)
@@ -239,7 +243,7 @@ class App:
         self.events = Chronicle(NoEvents() if self._store is None else KeptEvents(self._store.engine))
         self._happenings = Happenings(lambda: self.installation, self.events.put, time.time, self._lost)
         self.tester = Tester(
-            self.server,
+            self.chargers,
             now_s=self.clock.now_s,
             use=self._control_by,
             hold=self._allowances.test,
@@ -255,9 +259,9 @@ class App:
             self._happenings,
         ]
         self.loop = Loop(site, self.clock, self.tester, self._journal, [*own, *watchers])
-        self._sources = Sources(self.clock.now_s)
         self.meters = {connection.meter: self._sources.meter(site, connection) for connection in installation.meters}
         self._reading: dict[MeterId, asyncio.Task[None]] = {}
+        self._asking: dict[ChargerId, asyncio.Task[None]] = {}
         self._counts = None if self._store is None else KeptTallies(self._store.engine)
         self._ended = asyncio.Event()
         self.is_to_restart = False
@@ -293,6 +297,8 @@ class App:
         tasks = [asyncio.create_task(self.loop.run(), name="loop")]
         for meter in self.meters:
             self._read(meter)
+        for charger in self.chargers.direct:
+            self._ask(charger)
         links = [asyncio.create_task(supervised(one, self._put, self.clock), name=one.name) for one in self._links]
         tags = asyncio.create_task(self._keep_tags(), name="tags")
         stop = asyncio.create_task(self._ended.wait(), name="stop")
@@ -309,10 +315,10 @@ class App:
         finally:
             self._watchdog.stopping()
             await _cancelled([stop, ready, alive, tags, *watching, *self._reading.values(), *tasks])
-            left = await self.server.park()
+            left = await self.chargers.park()
             if left:
                 _log.warning("chargers-not-parked", chargers=left, remedy="Their leases end by themselves.")
-            await _cancelled([serving, *links])
+            await _cancelled([serving, *links, *self._asking.values()])
             await self._sources.close()
             if isinstance(self._journal, JournalWriter):
                 await asyncio.to_thread(self._journal.close)
@@ -330,8 +336,8 @@ class App:
             self.installation,
             meters=dict(self.meters),
             latest=self.desk.latest,
-            stations=self.server.facts(),
-            tally=self.server.tally,
+            stations=self.chargers.facts(),
+            tally=self.chargers.tally,
             version=__version__,
             newer=self._updates.newer,
             now_s=self.clock.now_s(),
@@ -359,10 +365,7 @@ class App:
         """
         site = effective(installation)
         families = charger_families()
-        endpoints = [
-            _endpoint(site, charger, connection, families)
-            for charger, connection in zip(site.chargers, installation.chargers, strict=True)
-        ]
+        endpoints = _endpoints(site, installation, families)
         before = {connection.meter: connection for connection in self.installation.meters}
         changed_supply = site.supply is not self.loop.site.supply or site.nominal_v != self.loop.site.nominal_v
         after = {connection.meter: connection for connection in installation.meters}
@@ -371,6 +374,8 @@ class App:
             for meter, connection in after.items()
             if changed_supply or before.get(meter) != connection
         }
+        asked = self._direct(site, installation, {one.charger: one.direct for one in self.installation.chargers})
+        gone = [one for one, charger in self.chargers.direct.items() if asked.get(one) is not charger]
         self.tester.stop()
         self.installation = installation
         self.loop.use(site)
@@ -386,6 +391,12 @@ class App:
             self.meters[meter] = source
             self._read(meter)
         self.server.use(endpoints)
+        for one in gone:
+            if (asking := self._asking.pop(one, None)) is not None:
+                asking.cancel()
+        self.chargers.direct = asked
+        for one in asked.keys() - self._asking.keys():
+            self._ask(one)
         _log.info("site-in-use", site=site.name, features=sorted(one.value for one in installation.features.on))
 
     def _put(self, one: Observation) -> None:
@@ -406,6 +417,25 @@ class App:
         task = asyncio.create_task(supervised(source, self._seen, self.clock), name=source.name)
         self._reading[meter] = task
 
+    def _direct(
+        self, site: Site, installation: Installation, before: Mapping[ChargerId, DirectConnection | None]
+    ) -> dict[ChargerId, DirectCharger]:
+        """Those that are asked. One that is where it was before is the same, with other limits."""
+        found = {}
+        for charger, connection in zip(site.chargers, installation.chargers, strict=True):
+            if (direct := connection.direct) is None:
+                continue
+            if before.get(charger.id) == direct:
+                found[charger.id] = self.chargers.direct[charger.id]
+                found[charger.id].use(endpoint_of(charger, direct))
+            else:
+                found[charger.id] = self._sources.charger(charger, direct, time.time)
+        return found
+
+    def _ask(self, charger: ChargerId) -> None:
+        source = self.chargers.direct[charger]
+        self._asking[charger] = asyncio.create_task(supervised(source, self._seen, self.clock), name=source.name)
+
     async def _keep_tags(self) -> None:
         """Reads the known tags as soon as the database is open, and again and again: an account may be disabled from
         the command line. Keeps what chargers told of them. Until they are read every tag may charge: a full disk keeps
@@ -417,6 +447,9 @@ class App:
                     required = await asyncio.to_thread(lambda: setting(store.engine(), TAGS_REQUIRED) == ON)
                     await asyncio.to_thread(self.tags.load)
                     await asyncio.to_thread(lambda: resume_sessions(store.engine(), self.sessions))
+                    for (charger, session), running in self.sessions.resumed().items():
+                        if (one := self.chargers.direct.get(charger)) is not None:
+                            one.resume(session, running.begin_wh)
                     self.tags.require(required)
                     loaded = True
                 else:
@@ -449,7 +482,7 @@ class App:
         """By device, with what people call it."""
         found = {f"meter {meter}": (source.name, source.tally) for meter, source in dict(self.meters).items()}
         for one in self.loop.site.chargers:
-            found[f"charger {one.id}"] = self.installation.name_of(one.id), self.server.tally(one.id)
+            found[f"charger {one.id}"] = self.installation.name_of(one.id), self.chargers.tally(one.id)
         return found
 
     async def _watch_links(self) -> None:
@@ -515,7 +548,7 @@ class App:
             return
         kept, at_s = KeptDossier(self._store.engine), time.time()
         if isinstance(result, Expiry):
-            said = self.server.facts().get(result.charger, StationFacts())
+            said = self.chargers.facts().get(result.charger, StationFacts())
             kept.change(
                 lambda one: one.with_expiry(
                     result, vendor=said.vendor, model=said.model, firmware=said.firmware, by=by, at_s=at_s
@@ -652,6 +685,15 @@ def _plan(installation: Installation) -> Plan:
 
 def _wall() -> datetime:
     return datetime.now(UTC)
+
+
+def _endpoints(site: Site, installation: Installation, families: dict[str, ChargerFamily]) -> list[Endpoint]:
+    """Of those that connect over OCPP."""
+    return [
+        _endpoint(site, charger, connection, families)
+        for charger, connection in zip(site.chargers, installation.chargers, strict=True)
+        if connection.direct is None
+    ]
 
 
 def _endpoint(

@@ -1,14 +1,17 @@
-"""Meters as site.toml names them, made into sources."""
+"""Meters and chargers as site.toml names them, made into sources."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from ampacity.config.installation import MeterConnection
+from ampacity.config.installation import DirectConnection, MeterConnection
 from ampacity.config.steered import family_named
 from ampacity.core.phases import Supply
-from ampacity.core.site import Site
-from ampacity.devices.catalogue import meter_families
+from ampacity.core.site import Charger, Site
+from ampacity.devices.catalogue import DeviceUnknown, direct_families, meter_families
+from ampacity.devices.direct_family import HTTP
+from ampacity.links.direct.charger import DirectCharger, DirectEndpoint
+from ampacity.links.direct.wires import HttpWire, ModbusWire, Wire
 from ampacity.links.modbus import Bus, ModbusMeter, SerialPort
 
 SHORTEST_ANSWER_S = 1.0
@@ -46,11 +49,28 @@ class Sources:
             now_s=self._now_s,
         )
 
+    def charger(self, charger: Charger, connection: DirectConnection, wall_s: Callable[[], float]) -> DirectCharger:
+        """
+        Raises:
+            AmpacityError: there is no such family.
+        """
+        family = direct_families().get(connection.device)
+        if family is None:
+            raise DeviceUnknown(f'chargers.{charger.id}.device: "{connection.device}" is not in the catalogue.')
+        wire: Wire
+        if family.protocol == HTTP:
+            wire = HttpWire(family, host=str(connection.host), port=connection.port)
+        else:
+            bus = self._bus(connection, max(SHORTEST_ANSWER_S, family.answer_max_s))
+            wire = ModbusWire(bus, family, unit=connection.unit, socket=connection.socket)
+        endpoint = endpoint_of(charger, connection)
+        return DirectCharger(endpoint, family, wire, now_s=self._now_s, wall_s=wall_s)
+
     async def close(self) -> None:
         for bus in self._buses.values():
             await bus.close()
 
-    def _bus(self, connection: MeterConnection, answer_s: float) -> Bus:
+    def _bus(self, connection: MeterConnection | DirectConnection, answer_s: float) -> Bus:
         """One for each serial line, and one for each address: many gateways allow a single connection."""
         if connection.host is not None:
             key: object = (connection.host, connection.port)
@@ -60,4 +80,16 @@ class Sources:
             port = SerialPort(str(connection.serial), connection.baud, connection.parity, connection.stop_bits)
             bus = self._buses.get(key) or Bus.rtu(port, answer_s=answer_s)
         self._buses[key] = bus
+        bus.allow(answer_s)
         return bus
+
+
+def endpoint_of(charger: Charger, connection: DirectConnection) -> DirectEndpoint:
+    """As it is installed."""
+    return DirectEndpoint(
+        charger=charger.id,
+        address=connection.address,
+        phases=charger.phases,
+        safe_a=charger.safe_a,
+        lease_s=charger.lease_s,
+    )

@@ -40,8 +40,37 @@ class MeterConnection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DirectConnection:
+    """Where a charger is that is asked over Modbus or HTTP. Either `host` or `serial` is set."""
+
+    device: str
+    """Catalogue id of its family."""
+    protocol: str
+    unit: int
+    socket: int
+    """Which of the charger's, from 1."""
+    host: str | None
+    port: int
+    serial: str | None
+    baud: int
+    parity: str
+    stop_bits: int
+
+    @property
+    def place(self) -> str:
+        """Of the connection: `10.0.0.7:502`."""
+        return f"{self.host}:{self.port}" if self.host is not None else str(self.serial)
+
+    @property
+    def address(self) -> str:
+        """For people: `10.0.0.7:502, unit 1`."""
+        words = self.place if self.protocol == "http" else f"{self.place}, unit {self.unit}"
+        return words if self.socket == 1 else f"{words}, socket {self.socket}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChargerConnection:
-    """How a charger names itself."""
+    """How a charger names itself, or where it is asked."""
 
     charger: ChargerId
     ocpp_id: str
@@ -55,6 +84,8 @@ class ChargerConnection:
     """The least it must come with: 0 nothing, 1 a password, 2 TLS and a password, 3 TLS and a certificate."""
     certificate_cn: str | None
     """The name in its certificate; None: `ocpp_id`."""
+    direct: DirectConnection | None = None
+    """None: it connects by itself, over OCPP. Else nothing of the above counts, but for its name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from sqlalchemy import URL
 from ampacity.config.features_toml import app_of, feature_warnings, features_of, network, schedules_of, zone_of
 from ampacity.config.installation import (
     ChargerConnection,
+    DirectConnection,
     Installation,
     LogSettings,
     MeterConnection,
@@ -37,7 +38,8 @@ from ampacity.core.errors import SiteError
 from ampacity.core.features import Feature, Features
 from ampacity.core.phases import Line, PhaseAmps, Supply
 from ampacity.core.site import Charger, ChargerId, Circuit, CircuitId, Meter, MeterId, PauseMode, Site
-from ampacity.devices.catalogue import charger_families, meter_families
+from ampacity.devices.catalogue import charger_families, direct_families, meter_families
+from ampacity.devices.direct_family import HTTP, DirectFamily, SerialDefaults
 
 NOMINAL_V = {
     Supply.SINGLE_PHASE: 230.0,
@@ -58,6 +60,9 @@ _HOST = re.compile(r"[A-Za-z0-9._-]+|\[?[0-9A-Fa-f:.]+(%[A-Za-z0-9._-]+)?\]?")
 _HOST_AND_PORT = re.compile(r"(?:[a-z]+://)?([A-Za-z0-9._-]+)(?::(\d+))?/?")
 _LARGEST_PASSWORD_BYTES = 1000
 _PASSWORDS = ("password", "password_file", "password_hash")
+_OF_OCPP = ("ocpp_id", "family", *_PASSWORDS, "security_profile", "certificate_cn")
+_OF_DIRECT = ("host", "port", "unit", "socket", "serial", "baud", "parity", "stop_bits")
+_NO_SERIAL = SerialDefaults(9600, "N", 1)
 
 
 def load(path: Path) -> Installation:
@@ -127,6 +132,7 @@ class _Reader:
         self.lines = lines_of_keys(text)
         self.meter_families = tuple(meter_families())
         self.charger_families = tuple(charger_families())
+        self.direct_families = direct_families()
         self.mistakes: list[Mistake] = []
         self.warnings: list[str] = []
 
@@ -311,6 +317,11 @@ class _Reader:
             min_interval_s=table.number("min_interval_s", 5.0, 0, 3600, "s"),
             guarded=table.switch("guarded", True),
         )
+        if "device" in table:
+            return charger, self._direct(table, name)
+        for key in _OF_DIRECT:
+            if key in table:
+                table.wrong(key, "no device is set.", "Set device to a family from `ampacity devices`, or remove it.")
         password, password_hash = self._password(table), password_hash_of(table)
         has_password = any(key in table for key in _PASSWORDS)
         profile = profile_of(table, ocpp, has_password=has_password)
@@ -325,6 +336,59 @@ class _Reader:
         )
         table.done()
         return charger, connection
+
+    def _direct(self, table: Table, name: ChargerId) -> ChargerConnection:
+        """A charger that is asked over Modbus or HTTP."""
+        device = table.text("device", "", choices=list(self.direct_families))
+        for key in _OF_OCPP:
+            if key in table:
+                table.wrong(key, "it is for chargers with OCPP, and a device is set.", "Remove one of the two.")
+        family = self.direct_families.get(device)
+        host, serial = table.optional_text("host"), table.optional_text("serial")
+        self._check_way(table, host, serial, family)
+        port = _NO_SERIAL if family is None or family.serial is None else family.serial
+        direct = DirectConnection(
+            device=device,
+            protocol="" if family is None else family.protocol,
+            unit=table.whole("unit", 1 if family is None else family.unit, *((0, 255) if serial is None else (1, 247))),
+            socket=table.whole("socket", 1, 1, 1 if family is None else family.sockets),
+            host=host,
+            port=table.whole("port", 502 if family is None else family.port, 1, 65535),
+            serial=serial,
+            baud=table.whole("baud", port.baud, 300, 1_000_000),
+            parity=table.text("parity", port.parity, choices=["N", "E", "O"]),
+            stop_bits=table.whole("stop_bits", port.stop_bits, 1, 2),
+        )
+        table.done()
+        if family is not None:
+            self.warnings += _direct_warnings(name, family)
+        return ChargerConnection(
+            charger=name,
+            ocpp_id=name,
+            family="auto",
+            password=None,
+            password_hash=None,
+            security_profile=0,
+            certificate_cn=None,
+            direct=direct,
+        )
+
+    def _check_way(self, table: Table, host: str | None, serial: str | None, family: DirectFamily | None) -> None:
+        ways = ("tcp", "rtu") if family is None else family.transports
+        remedy = 'Give host = "10.0.0.7"'
+        if "rtu" in ways:
+            remedy = 'Give serial = "/dev/ttyUSB0", or host = "10.0.0.7" of the charger or of a Modbus TCP gateway'
+        if ("host" in table) == ("serial" in table):
+            what = "both host and serial are given." if "host" in table else "it is not said where it is."
+            table.wrong("", what, f"{remedy}.")
+        elif serial is not None and "rtu" not in ways:
+            table.wrong("serial", "this device has no serial line for this.", f"{remedy}.")
+        if host and not _HOST.fullmatch(host):
+            table.wrong("host", f"{shown(host)} is no host name or address.", _host_remedy(host))
+        if family is not None and family.protocol == HTTP:
+            for key in ("unit", "baud", "parity", "stop_bits"):
+                if key in table:
+                    table.wrong(key, "this device is asked over HTTP.", "Remove it.")
 
     def _wiring(self, table: Table, supply: Supply) -> tuple[Line, ...] | None:
         value = table.raw("lines")
@@ -471,8 +535,27 @@ class _Reader:
             if one.serial is not None and _port(other := buses.setdefault(one.serial, one)) != _port(one):
                 what = f"baud, parity or stop_bits differ from those of meter {other.meter}, on the same serial line."
                 self._wrong(place, what, "Set all meters on one line alike.")
+        lines: dict[str, tuple[str, tuple[int, str, int]]] = {
+            one.serial: (f"meter {one.meter}", _port(one)) for _, one in meters if one.serial is not None
+        }
+        taken = {address: f"meter {one.meter}" for address, one in addresses.items()}
+        for charger, connection in chargers:
+            if (direct := connection.direct) is None:
+                continue
+            place = f"chargers.{charger.id}"
+            if (holder := taken.setdefault(direct.address.lower(), f"charger {charger.id}")) != f"charger {charger.id}":
+                what = f"{direct.address} is the address of {holder}, too."
+                self._wrong(place, what, "Give each its own unit, or its own socket, as set on the device.")
+            if direct.serial is not None:
+                frames = (direct.baud, direct.parity, direct.stop_bits)
+                first, theirs = lines.setdefault(direct.serial, (f"charger {charger.id}", frames))
+                if theirs != frames:
+                    what = f"baud, parity or stop_bits differ from those of {first}, on the same serial line."
+                    self._wrong(place, what, "Set all devices on one line alike.")
         ids: dict[str, str] = {}
         for charger, connection in chargers:
+            if connection.direct is not None:
+                continue
             if (first := ids.setdefault(connection.ocpp_id, charger.id)) != charger.id:
                 self._wrong(
                     f"chargers.{charger.id}.ocpp_id",
@@ -528,6 +611,31 @@ def _warnings(site: Site, region: str, connections: tuple[ChargerConnection, ...
     for charger in site.chargers:
         warnings += _charger_warnings(charger, site)
     warnings += door_warnings(connections, ocpp)
+    return warnings
+
+
+def _direct_warnings(name: ChargerId, family: DirectFamily) -> list[str]:
+    warnings: list[str] = []
+    if not family.hardware:
+        warnings.append(
+            Caution(
+                "device-unconfirmed",
+                f"chargers.{name}: nobody has confirmed {family.id} on hardware yet ({family.verified}). Make the step "
+                "test and the expiry test before you rely on it, and tell the project what came of them.",
+                charger=name,
+                device=family.id,
+            )
+        )
+    if not family.guardable:
+        warnings.append(
+            Caution(
+                "device-unguarded",
+                f"chargers.{name}: {family.id} can't fall back to a safe current in a way that can be read back. Out "
+                "of reach it counts at max_a: set that as low as the charger's own.",
+                charger=name,
+                device=family.id,
+            )
+        )
     return warnings
 
 

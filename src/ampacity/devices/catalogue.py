@@ -11,15 +11,17 @@ from typing import Any, TypeVar
 
 from ampacity.core.errors import DeviceError
 from ampacity.devices.charger_family import ChargerFamily, charger_family_of
+from ampacity.devices.direct_family import DirectFamily
+from ampacity.devices.direct_file import direct_family_of, is_direct
 from ampacity.devices.meter_family import MeterFamily, family_of
 
 ADDED_FILES = "AMPACITY_DEVICES"
 """The variable of the environment with files of the user's own, separated as in PATH. `--device FILE` adds to it. In
 the environment, since site.toml is read again at each save, in several threads, and after a restart."""
 
-METER, CHARGER = "meter", "charger"
+METER, CHARGER, DIRECT = "meter", "charger", "direct charger"
 
-Family = TypeVar("Family", MeterFamily, ChargerFamily)
+Family = TypeVar("Family", MeterFamily, ChargerFamily, DirectFamily)
 
 
 class DeviceUnknown(DeviceError):
@@ -46,12 +48,19 @@ def meter_families() -> dict[str, MeterFamily]:
 
 
 def charger_families() -> dict[str, ChargerFamily]:
-    """All families of chargers by id, as `meter_families`."""
+    """All families of chargers with OCPP by id, as `meter_families`."""
     return _families("chargers", CHARGER, charger_family_of)
 
 
+def direct_families() -> dict[str, DirectFamily]:
+    """All families of chargers that are asked over Modbus or HTTP by id, as `meter_families`."""
+    return _families("chargers", DIRECT, direct_family_of)
+
+
 def kind_of(document: Mapping[str, Any]) -> str:
-    """What a family's file is about, by its content: a meter has `registers`."""
+    """What a family's file is about, by its content: a meter has `registers`, a charger without OCPP its protocol."""
+    if is_direct(document):
+        return DIRECT
     return METER if "registers" in document else CHARGER
 
 
@@ -61,7 +70,7 @@ def added_files() -> list[Path]:
 
 
 def _families(folder: str, kind: str, made: Callable[[Mapping[str, Any]], Family]) -> dict[str, Family]:
-    found = {family.id: family for family in (made(document) for document in _shipped(folder))}
+    found = {family.id: family for family in (made(one) for one in _shipped(folder) if kind_of(one) == kind)}
     for file in added_files():
         document = _document(file)
         if kind_of(document) == kind:

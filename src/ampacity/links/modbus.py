@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import termios
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import structlog
 from pymodbus import ModbusException
@@ -31,8 +32,8 @@ SILENT_AFTER = 5
 LOUD_S = 5.0
 """A serial line that was not silent once in this time is not ours alone, or disturbed."""
 
-_INPUT, _HOLDING = 4, 3
-"""Function codes of reading registers."""
+_COILS, _HOLDING, _INPUT = 1, 3, 4
+"""Function codes of reading."""
 _ILLEGAL_FUNCTION = 1
 _BEHIND_GATEWAY = (ExcCodes.GATEWAY_PATH_UNAVIABLE, ExcCodes.GATEWAY_NO_RESPONSE)
 
@@ -44,6 +45,15 @@ class MeterSilent(DeviceError):
 
     code = "meter-silent"
     remedy = "Check that it has power, its address and cable, and that no other system holds its only connection."
+
+
+class ModbusRefusal(MeterSilent):
+    """It answered that it will not."""
+
+    def __init__(self, what: str, *, exception: int, remedy: str | None = None) -> None:
+        super().__init__(what, remedy=remedy)
+        self.exception = exception
+        """As Modbus numbers them: 1 the function, 2 the address, 3 the value, 4 a failure, 6 busy."""
 
 
 class MeterMismatch(DeviceError):
@@ -67,6 +77,29 @@ class SerialPort:
         """Silence between frames: 3.5 characters of 11 bits, above 19200 baud 1.75 ms (Modbus over Serial Line V1.02,
         2.5.1.1)."""
         return 3.5 * 11 / self.baud if self.baud <= 19_200 else 0.001_75
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One request to one unit."""
+
+    unit: int
+    function: int
+    address: int
+    count: int = 1
+    words: tuple[int, ...] = ()
+    """What is written."""
+
+    def is_answered_by(self, answer: ModbusPDU) -> bool:
+        """Whether these can be the values asked for, or the receipt for those written."""
+        if answer.function_code != self.function:
+            return False
+        match self.function:
+            case 1:
+                return len(answer.bits) >= self.count
+            case 3 | 4:
+                return len(answer.registers) == self.count
+        return bool(answer.address == self.address)
 
 
 Client = AsyncModbusTcpClient | AsyncModbusSerialClient
@@ -157,7 +190,25 @@ class Bus:
         Raises:
             MeterSilent: no connection, no answer, or an answer that is an error.
         """
-        task = asyncio.ensure_future(self._read(unit, address, count))
+        return await self._finished(self._read(unit, address, count))
+
+    async def ask(self, question: Question) -> list[int]:
+        """Exactly this request: the registers or coils that it reads; empty for one that writes.
+
+        Raises:
+            ModbusRefusal: it answered that it will not.
+            MeterSilent: no connection, no answer, or something else than an answer.
+        """
+        return await self._finished(self._exactly(question))
+
+    def allow(self, answer_s: float) -> None:
+        """A device on it may take so long to answer. From the next connection on."""
+        self._answer_s = max(self._answer_s, answer_s)
+        self._loud_s = max(self._loud_s, 2 * self._answer_s)
+
+    async def _finished(self, asked: Coroutine[Any, Any, list[int]]) -> list[int]:
+        """A request that has been sent is waited for, whoever is cancelled."""
+        task = asyncio.ensure_future(asked)
         self._reads.add(task)
         task.add_done_callback(self._reads.discard)
         return await asyncio.shield(task)
@@ -173,14 +224,29 @@ class Bus:
             self._asked = self.tally(unit)
             client = await self._connected()
             await self._silence()
-            answer = await self._ask(client, unit, address, count)
+            answer = await self._ask(client, self._reading(unit, address, count))
             if isinstance(answer, ExceptionResponse) and answer.exception_code == _ILLEGAL_FUNCTION:
                 # Some devices and gateways have their figures in holding registers alone.
                 self._holding ^= {unit}
-                answer = await self._ask(client, unit, address, count)
+                answer = await self._ask(client, self._reading(unit, address, count))
         if isinstance(answer, ExceptionResponse):
             raise _refusal(unit, address, count, answer.exception_code)
         return list(answer.registers)
+
+    def _reading(self, unit: int, address: int, count: int) -> Question:
+        return Question(unit, _HOLDING if unit in self._holding else _INPUT, address, count)
+
+    async def _exactly(self, question: Question) -> list[int]:
+        async with self._lock:
+            self._asked = self.tally(question.unit)
+            client = await self._connected()
+            await self._silence()
+            answer = await self._ask(client, question)
+        if isinstance(answer, ExceptionResponse):
+            raise _refusal(question.unit, question.address, question.count, answer.exception_code)
+        if question.function == _COILS:
+            return [int(bit) for bit in answer.bits[: question.count]]
+        return list(answer.registers) if question.function in (_HOLDING, _INPUT) else []
 
     async def _connected(self) -> Client:
         if self._client is not None and self._client.connected:
@@ -233,19 +299,16 @@ class Bus:
             await asyncio.sleep(wait_s)
         self._doubtful = False
 
-    async def _ask(self, client: Client, unit: int, address: int, count: int) -> ModbusPDU:
-        """One request and its answer, which has the registers asked for or is an exception response."""
+    async def _ask(self, client: Client, question: Question) -> ModbusPDU:
+        """One request and its answer, which has what was asked for or is an exception response."""
+        unit = question.unit
         self._asking, good = True, False
         tally, begun_s = self._asked, time.monotonic()
         tally.requests += 1
         self._heard_bytes = 0
         try:
-            holding = unit in self._holding
-            ask = client.read_holding_registers if holding else client.read_input_registers
-            answer: ModbusPDU = await ask(address, count=count, device_id=unit)
-            good = isinstance(answer, ExceptionResponse) or (
-                answer.function_code == (_HOLDING if holding else _INPUT) and len(answer.registers) == count
-            )
+            answer: ModbusPDU = await _sent(client, question)
+            good = isinstance(answer, ExceptionResponse) or question.is_answered_by(answer)
         except (ConnectionException, OSError, RuntimeError) as error:
             # uvloop raises RuntimeError for writing into a connection that has just ended.
             self._drop()
@@ -277,14 +340,31 @@ class Bus:
         return answer
 
 
+async def _sent(client: Client, question: Question) -> ModbusPDU:
+    unit, address, count, words = question.unit, question.address, question.count, question.words
+    match question.function:
+        case 1:
+            return await client.read_coils(address, count=count, device_id=unit)
+        case 3:
+            return await client.read_holding_registers(address, count=count, device_id=unit)
+        case 4:
+            return await client.read_input_registers(address, count=count, device_id=unit)
+        case 5:
+            return await client.write_coil(address, bool(words[0]), device_id=unit)
+        case 6:
+            return await client.write_register(address, words[0], device_id=unit)
+    return await client.write_registers(address, list(words), device_id=unit)
+
+
 def _refusal(unit: int, address: int, count: int, code: int) -> MeterSilent:
     if code in _BEHIND_GATEWAY:
         return MeterSilent(
             f"The gateway gets no answer from unit {unit}.",
             remedy="Check that the meter has power, its wiring to the gateway, its unit number, baud and parity.",
         )
-    return MeterSilent(
+    return ModbusRefusal(
         f"Unit {unit} refuses to give {count} registers from {address:#06x} (exception {code}).",
+        exception=code,
         remedy="Check that the device set is the one installed.",
     )
 
