@@ -45,6 +45,8 @@ class Reading:
     """What it shows as its limit."""
     in_force: bool | None = None
     """Whether it goes by what was set; None: it does not tell."""
+    unknown: str = ""
+    """A state that no rule of the family knows; "": there is none such."""
     phases_on: int | None = None
     """1 or 3; 0: neither, as while it switches; None: it does not tell."""
 
@@ -60,6 +62,7 @@ def reading_of(family: DirectFamily, values: Values) -> Reading:
         ChargerAbsurd: a value can't be.
     """
     limit, phases = family.limit, family.phases
+    state, unknown = state_of(family, values)
     shown = number_of(values.get(limit.shown)) if limit.shown is not None else None
     in_force = None
     if limit.in_force is not None and (found := number_of(values.get(limit.in_force.point))) is not None:
@@ -68,7 +71,8 @@ def reading_of(family: DirectFamily, values: Values) -> Reading:
     if phases is not None and (found := number_of(values.get(phases.shown))) is not None:
         phases_on = {phases.shown_one: 1, phases.shown_three: 3}.get(found, 0)
     return Reading(
-        state=state_of(family, values),
+        state=state,
+        unknown=unknown,
         currents=_currents(family, values),
         power_w=_within(values, family.power, LARGEST_W, "power"),
         energy_wh=_within(values, family.energy, 1e12, "energy"),
@@ -78,25 +82,22 @@ def reading_of(family: DirectFamily, values: Values) -> Reading:
     )
 
 
-def state_of(family: DirectFamily, values: Values) -> str | None:
-    """
-    Raises:
-        ChargerAbsurd: no rule of the family knows what it says.
-    """
+def state_of(family: DirectFamily, values: Values) -> tuple[str | None, str]:
+    """The letter, None: it is not known; and what it says that no rule of the family knows, "" if none."""
     said = ""
     for rule in family.state:
         value = values.get(rule.point)
         if value is None:
-            return None
+            return None, ""
         said = value if isinstance(value, str) else f"{value:g}"
         if (letter := rule.values.get(said)) is not None:
-            return letter
+            return letter, ""
         number = number_of(value)
         if rule.least is not None and number is not None and number >= rule.least:
-            return rule.least_is
+            return rule.least_is, ""
         if rule.other:
-            return rule.other
-    raise ChargerAbsurd(f"It says its state is {said[:20]!r}, which {family.id} does not know.")
+            return rule.other, ""
+    return None, said[:20] or "nothing"
 
 
 def number_of(value: Value) -> float | None:

@@ -101,6 +101,10 @@ class Watchdog:
     safe_shown: Point | None = None
     safe_least_a: float = 0.0
     """The lowest that it takes; 0: it can pause."""
+    safe_pause_a: float = 0.0
+    """What is set for a pause."""
+    rewrite: bool = False
+    """Nobody says whether a request alone feeds it: the current is written again as well."""
     feed: tuple[Write, ...] = ()
     feed_every_s: float = math.inf
     """At least so often, whatever the timeout."""

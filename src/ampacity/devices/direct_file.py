@@ -105,7 +105,7 @@ class _Reader:
             low_word_first={"low-first": True, "high-first": False}[document.get("word_order", "high-first")],
             serial=SerialDefaults(**document["serial"]) if "serial" in document else None,
             state=tuple(self._state(rule) for rule in document["state"]),
-            currents=tuple(self._point(entry) for entry in document.get("currents", ())),
+            currents=self._currents(document["currents"]) if "currents" in document else (),
             power=self._optional(document, "power"),
             energy=self._optional(document, "energy"),
             limit=self._limit(document["limit"]),
@@ -139,6 +139,11 @@ class _Reader:
             write=entry.get("write", 5 if type_ == "bit" else self._write),
             mask=entry.get("mask", 0),
         )
+
+    def _currents(self, entry: Entry) -> tuple[Point, ...]:
+        """One place for each phase, all of one kind."""
+        name = "key" if self._is_http else "address"
+        return tuple(self._point({**entry, name: place}) for place in entry[name])
 
     def _optional(self, entry: Entry, key: str) -> Point | None:
         return self._point(entry[key]) if key in entry else None
@@ -185,8 +190,8 @@ class _Reader:
 
     def _watchdog(self, entry: Entry) -> Watchdog:
         points = ("timeout", "timeout_shown", "safe", "safe_shown")
-        numbers = ("least_s", "most_s", "safe_least_a", "feed_every_s")
-        _only(entry, ("kind", *points, *numbers, "feed", "enable", "what"), "[watchdog]")
+        numbers = ("least_s", "most_s", "safe_least_a", "safe_pause_a", "feed_every_s")
+        _only(entry, ("kind", *points, *numbers, "feed", "enable", "rewrite", "what"), "[watchdog]")
         fields: dict[str, Any] = {key: self._optional(entry, key) for key in points}
         fields |= {key: float(entry[key]) for key in numbers if key in entry}
         if entry["kind"] not in KINDS:
@@ -195,6 +200,7 @@ class _Reader:
             kind=entry["kind"],
             feed=self._values(entry, "feed"),
             enable=self._values(entry, "enable"),
+            rewrite=entry.get("rewrite", False),
             what=entry.get("what", ""),
             **fields,
         )

@@ -14,7 +14,7 @@ from ampacity.core.errors import DeviceError
 from ampacity.core.observations import ChargerLink, ChargerReport, Observation, SetpointAnswer
 from ampacity.core.site import ChargerId
 from ampacity.devices.direct_charger import DRAWING_A, ChargerAbsurd, Reading, number_of, reading_of, report_of
-from ampacity.devices.direct_family import VALIDITY, WRITE_LIMIT, DirectFamily, Write
+from ampacity.devices.direct_family import VALIDITY, WRITE_LIMIT, DirectFamily, Watchdog, Write
 from ampacity.links.direct.guard import Guard, judged, remaining_s, set_up
 from ampacity.links.direct.visits import Visits
 from ampacity.links.direct.wires import ChargerRefuses, ChargerSilent, Wire
@@ -319,7 +319,7 @@ class DirectCharger:
         watchdog, limit = self.family.watchdog, self.family.limit
         if self._held_a != amps or limit.shown is None or amps == 0.0:
             return False
-        if watchdog is not None and watchdog.kind in (VALIDITY, WRITE_LIMIT):
+        if watchdog is not None and _is_written_again(watchdog):
             return False
         shown_a = number_of((await self._wire.read([limit.shown])).get(limit.shown))
         return shown_a is not None and abs(shown_a - amps) <= NEAR_A
@@ -432,15 +432,20 @@ class DirectCharger:
     def _feed_due_s(self, now_s: float) -> float:
         """inf: it is not fed, since what it was told would outlive its lease."""
         every_s = self._guard.feed_every_s
-        if every_s is None or self._held_a is None or math.isinf(self._lease_end_s):
+        if every_s is None or self._held_a is None:
             return math.inf
         due_s = self._fed_s + every_s
+        if math.isinf(self._lease_end_s):
+            # Left alone, it falls to its safe current as well; one that would rise is kept where it is.
+            return math.inf if self._guard.holds else due_s
         return due_s if self._guard.may_feed(max(now_s, due_s), self._lease_end_s) else math.inf
 
     async def _feed(self) -> None:
         watchdog, held_a = self.family.watchdog, self._held_a
-        if watchdog is not None and watchdog.kind in (VALIDITY, WRITE_LIMIT) and held_a is not None:
-            await self._write_limit(held_a)
+        if watchdog is not None and held_a is not None and _is_written_again(watchdog):
+            await self._write_limit(held_a, goes=held_a > 0.0)
+            if held_a == 0.0 and self.family.limit.pause_a is None:
+                await self._wire.write(Write(self.family.limit.point, self.family.limit.least_a))  # it stays paused
         await self._write_feed()
 
     async def _end_lease(self) -> None:
@@ -554,6 +559,8 @@ class DirectCharger:
             return
         now_s = self._now_s()
         reading = reading_of(family, values)
+        if reading.unknown and not self._online:
+            raise ChargerAbsurd(f"It says its state is {reading.unknown!r}, which {family.id} does not know.")
         self._reading = reading if slow else replace(reading, energy_wh=self._reading.energy_wh)
         self._polled_s = now_s
         if slow:
@@ -582,6 +589,12 @@ class DirectCharger:
         self._look_at_contradictions(reading, report)
 
     def _look_at_contradictions(self, reading: Reading, report: ChargerReport) -> None:
+        if reading.unknown:
+            self._say_once(
+                "charger-state-unknown",
+                f"It says its state is {reading.unknown!r}, which {self.family.id} does not know.",
+                "What it draws counts. Tell the project, with what the charger was doing.",
+            )
         if reading.state == "A" and report.state is None:
             self._say_once(
                 "charger-contradicts",
@@ -667,6 +680,11 @@ class DirectCharger:
         if told not in self._told and len(self._told) < 50:
             self._told.add(told)
             _log.warning(code.partition(" ")[0], charger=self.endpoint.charger, what=what, remedy=remedy)
+
+
+def _is_written_again(watchdog: Watchdog) -> bool:
+    """Whether setting the current again is what keeps it."""
+    return watchdog.kind in (VALIDITY, WRITE_LIMIT) or watchdog.rewrite
 
 
 def _nowhere(_: Observation) -> None:

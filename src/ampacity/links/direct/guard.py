@@ -36,7 +36,7 @@ class Guard:
     def feed_every_s(self) -> float | None:
         """None: nothing has to be written for it."""
         watchdog = self.family.watchdog
-        if watchdog is None or watchdog.kind == READ:
+        if watchdog is None or (watchdog.kind == READ and not watchdog.rewrite):
             return None
         by_timeout = self.timeout_s * FED_SHARE if self.timeout_s else watchdog.feed_every_s
         return max(LEAST_FEED_S, min(by_timeout, watchdog.feed_every_s))
@@ -66,7 +66,8 @@ async def set_up(wire: Wire, family: DirectFamily, *, safe_a: float, lease_s: fl
     try:
         for write in watchdog.enable:
             await _ensured(wire, write)
-        fallback_a = await _settled(wire, watchdog.safe, watchdog.safe_shown, max(safe_a, watchdog.safe_least_a))
+        wanted_a = max(safe_a, watchdog.safe_least_a) or watchdog.safe_pause_a
+        fallback_a = await _settled(wire, watchdog.safe, watchdog.safe_shown, wanted_a)
         timeout_s = None
         if watchdog.kind != VALIDITY:  # that one is known once a current is set
             wanted_s = timeout_within(family, lease_s)
@@ -80,6 +81,8 @@ def judged(family: DirectFamily, timeout_s: float | None, fallback_a: float | No
     """What these two mean."""
     watchdog = family.watchdog
     assert watchdog is not None
+    if fallback_a is not None and 0.0 <= fallback_a < family.limit.least_a:
+        fallback_a = 0.0  # no car charges with so little
     return Guard(
         family=family,
         timeout_s=timeout_s,

@@ -78,7 +78,8 @@ class DirectSim:
         self._on = 3
         self._energy_wh = 12_345.0
         self._at_s = now_s()
-        self._timeout_s, self._safe_a = factory_timeout_s, factory_safe_a
+        most_s = math.inf if family.watchdog is None else family.watchdog.most_s
+        self._timeout_s, self._safe_a = min(factory_timeout_s, most_s), factory_safe_a
         self._begin()
 
     # --- what it does ---
@@ -196,6 +197,9 @@ class DirectSim:
             self._store(write.point, write.value)  # the last of them: released
         for setup in family.setup:
             self._store(setup.write.point, 0.0)
+        for rule in family.state:
+            if rule.point.type not in TEXTS:
+                self._store(rule.point, 0.0)
         if watchdog is not None:
             for one in (*watchdog.feed, *watchdog.enable):
                 self._store(one.point, 0.0)
@@ -385,10 +389,12 @@ class HttpSimServer:
 
     async def open(self) -> int:
         """Begins to answer on loopback; returns the port."""
-        listening = socket.socket()
+        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # so that it has no delay
         listening.bind((LOOPBACK, 0))
         listening.listen()
-        config = uvicorn.Config(self._app, log_level="critical", lifespan="off", access_log=False, loop="none")
+        config = uvicorn.Config(
+            self._app, interface="asgi3", log_level="critical", lifespan="off", access_log=False, loop="none"
+        )
         self._server = _Server(config)
         self._serving = asyncio.create_task(self._server.serve([listening]))
         return int(listening.getsockname()[1])
