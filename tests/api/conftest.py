@@ -30,6 +30,7 @@ from ampacity.core.decide import decide
 from ampacity.core.observations import Observation, Observed
 from ampacity.core.phases import Supply
 from ampacity.core.site import ChargerId
+from ampacity.links.direct.charger import PhasesFixed
 from ampacity.storage.database import Place, open_database
 from ampacity.storage.invitations import make_first_start
 
@@ -58,6 +59,9 @@ class FakeControl:
     knocks: list[Knock] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     restarts: int = 0
+    switchable: set[str] = field(default_factory=set)
+    """Chargers that can change their phases."""
+    switched: list[tuple[ChargerId, int]] = field(default_factory=list)
     known: Facts = NOTHING_KNOWN
 
     def put(self, one: Observation) -> None:
@@ -81,6 +85,11 @@ class FakeControl:
 
     def facts(self) -> Facts:
         return self.known
+
+    def switch_phases(self, charger: ChargerId, phases: int) -> None:
+        if charger not in self.switchable:
+            raise PhasesFixed(f"{charger} can't.")
+        self.switched.append((charger, phases))
 
     def restart(self) -> None:
         self.restarts += 1

@@ -1,5 +1,5 @@
-"""An event loop whose clock jumps: real sockets, and no waiting. Its time stands still while anything is to be done, and
-moves on to the next thing that is due as soon as nothing is."""
+"""An event loop whose clock jumps: real sockets, and no waiting. Its time stands still while anything is to be done,
+and moves on to the next thing that is due as soon as nothing is."""
 
 from __future__ import annotations
 
