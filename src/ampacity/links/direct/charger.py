@@ -327,6 +327,7 @@ class DirectCharger:
     async def _tell(self, amps: float, newer: Callable[[], bool]) -> str | None:
         """Tells it, and sees that it has taken it. The refusal, "" if none; None: something newer came meanwhile."""
         before_a, self._held_a = self._held_a, None
+        self._reading = replace(self._reading, limit_a=None)  # what it showed before says nothing of what it is told
         begun_s = self._now_s()
         await self._write_limit(amps, goes=(before_a or 0.0) > 0.0)
         await self._write_feed()

@@ -115,7 +115,9 @@ class ModbusWire:
             return await self._bus.ask(question)
         except ModbusRefusal as error:
             what = "take" if question.words else "give"
-            said = f"It refuses to {what} register {question.address} (exception {error.exception})."
+            last = question.address + question.count - 1
+            where = f"register {last}" if question.count == 1 else f"registers {question.address} to {last}"
+            said = f"It refuses to {what} {where} (exception {error.exception})."
             if error.exception in _LASTING:
                 raise ChargerRefuses(said) from error
             raise ChargerSilent(said, remedy="It is asked again. If it goes on, start the charger anew.") from error

@@ -62,6 +62,8 @@ class DirectSim:
         self.disobeys = False
         """It says yes, and does nothing."""
         self.fault = False
+        self.drawing_alone_a = 0.0
+        """What it measures though no car is there."""
         self.without: set[int | str] = set()
         """Addresses that its firmware does not have."""
         self.switched_under_load = False
@@ -98,6 +100,8 @@ class DirectSim:
     def drawn_a(self) -> float:
         """What its car takes on each of its phases."""
         offered = self.rated_a if self.disobeys else self.offered_a
+        if self.drawing_alone_a > 0.0:
+            return self.drawing_alone_a
         if not self.car.connected or self.fault or offered < 6.0:
             return 0.0
         return min(offered, self.car.wants_a)
@@ -203,7 +207,7 @@ class DirectSim:
         if watchdog is not None:
             for one in (*watchdog.feed, *watchdog.enable):
                 self._store(one.point, 0.0)
-        if family.identity is not None:
+        if family.identity is not None and _place(family.identity.point) != _place(limit.point):
             self._store(family.identity.point, family.identity.least)
         if family.phases is not None:
             for write in family.phases.before:
@@ -370,11 +374,19 @@ class ModbusSimServer:
 
 
 class _Server(uvicorn.Server):
-    """One that leaves the process's signals alone."""
+    """One that leaves the process's signals alone, and does nothing while nobody asks."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ending = asyncio.Event()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        await self.ending.wait()
 
 
 class HttpSimServer:
@@ -382,7 +394,7 @@ class HttpSimServer:
 
     def __init__(self, sim: DirectSim) -> None:
         self._sim = sim
-        self._server: uvicorn.Server | None = None
+        self._server: _Server | None = None
         self._serving: asyncio.Task[None] | None = None
         self.says: tuple[int, bytes] | None = None
         """In the place of what it should answer: a status and a body."""
@@ -401,7 +413,7 @@ class HttpSimServer:
 
     async def close(self) -> None:
         if self._server is not None and self._serving is not None:
-            self._server.should_exit = True
+            self._server.ending.set()
             await self._serving
             self._server = None
 
