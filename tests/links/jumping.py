@@ -13,7 +13,7 @@ QUIET_S = 0.0005
 """So long (real) nothing came from a socket: what was sent over loopback has arrived."""
 
 
-class _Selector(selectors.DefaultSelector):  # type: ignore[misc, valid-type]  # a class chosen at run time
+class _Selector(selectors.DefaultSelector):
     """Waits for nothing but what is on its way already."""
 
     jumped_s = 0.0

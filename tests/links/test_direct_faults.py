@@ -19,6 +19,7 @@ from ampacity.core.observations import (
     SetpointAnswer,
 )
 from ampacity.devices.catalogue import direct_families
+from ampacity.devices.direct_family import DirectFamily
 from ampacity.links.direct.charger import DirectCharger, DirectEndpoint, PhasesFixed
 from ampacity.links.direct.visits import Visits
 from ampacity.links.direct.wires import ChargerRefuses, ChargerSilent, HttpWire, ModbusWire
@@ -35,9 +36,9 @@ HEIDELBERG, VESTEL, NEXT = (
 
 
 @pytest.mark.parametrize("family", [ALFEN, KEBA, NEXT, FAMILIES["openwb-pro"]], ids=lambda f: f.id)
-def test_a_charger_that_says_yes_and_does_nothing_is_not_believed(family: object) -> None:
+def test_a_charger_that_says_yes_and_does_nothing_is_not_believed(family: DirectFamily) -> None:
     async def story() -> None:
-        async with yard(family) as here:  # type: ignore[arg-type]  # of a list of families
+        async with yard(family) as here:
             await here.tell(16.0)
             here.sim.disobeys = True
             answer = await here.tell(6.0)
