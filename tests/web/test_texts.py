@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import json
 import pkgutil
 import re
 from pathlib import Path
+from typing import Protocol, TypeGuard
 
 import pytest
 
 import ampacity.api
 from ampacity.api.entrance import REFUSALS
 from ampacity.api.problems import Problem
+from ampacity.commission import expiry
+from ampacity.commission.guide import BY_HAND
+from ampacity.commission.steptest import ground, procedure
+from ampacity.commission.steptest.procedure import Ending
+from ampacity.commission.tester import JUDGING, ChargerNotThere, TestUnderWay
 from ampacity.core.decision import Blindness, Flag, Rule
 from ampacity.core.errors import AmpacityError
 from ampacity.core.features import Feature
@@ -22,13 +29,19 @@ from ampacity.links.webhook import WebhookFailed
 from ampacity.runtime.happenings import CODES, OF_PEOPLE
 
 ROOT = Path(__file__).parents[2]
+COMMISSION = ROOT / "src" / "ampacity" / "commission"
+CODE = r"[a-z]+(?:-[a-z]+)+"
 FOLDER = ROOT / "src" / "ampacity" / "web" / "texts"
 LANGUAGES = ("en", "es", "de", "fr", "ca", "nl")
 TEXTS = {name: json.loads((FOLDER / f"{name}.json").read_text()) for name in LANGUAGES}
 ENGLISH = {f"{group}.{key}": text for group, texts in TEXTS["en"].items() for key, text in texts.items()}
 SOURCE = "\n".join(path.read_text() for path in (ROOT / "frontend" / "src").rglob("*.ts*"))
-BY_THE_SERVER = {"labels", "events", "mail", "selfcheck"}
+BY_THE_SERVER = {"labels", "events", "mail", "selfcheck", "commission"}
 """Groups of which the server itself writes."""
+
+
+class _Text(Protocol):
+    value: str
 
 
 def params(text: str) -> set[str]:
@@ -51,6 +64,39 @@ def cautions() -> set[str]:
     return set(re.findall(r"Caution\(\s*\"([a-z0-9-]+)\"", source))
 
 
+def stages() -> set[str]:
+    """Of a test of the commissioning."""
+    return {one.value for one in (*procedure.Stage, *expiry.Stage)} | {JUDGING}
+
+
+def tasks() -> set[str]:
+    """Of the commissioning: what the guide makes a `Task` of."""
+    source = (COMMISSION / "guide.py").read_text()
+    return set(re.findall(r"Task\(code=\"([a-z-]+)\"", source)) | set(BY_HAND)
+
+
+def findings() -> dict[str, set[str]]:
+    """By code of a finding of the commissioning, all that the function which makes it fills in."""
+    found: dict[str, set[str]] = {}
+    for name in ("guide.py", "told.py", "bus.py"):
+        tree = ast.parse((COMMISSION / name).read_text())
+        for function in (one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef)):
+            nodes = list(ast.walk(function))
+            given = {word.arg or "" for one in nodes if isinstance(one, ast.Call) for word in one.keywords}
+            given |= {key.value for one in nodes if isinstance(one, ast.Dict) for key in one.keys if _is_text(key)}
+            for code in {one.value for one in nodes if _is_text(one) and re.fullmatch(CODE, one.value)}:
+                found.setdefault(code, set()).update(given)
+    for code in re.findall(rf"\"({CODE})\"", (COMMISSION / "bus.py").read_text()):
+        found[code] = {"ohm"}
+    found |= {f"step-{one.value}": set() for one in Ending if one is not Ending.DONE}
+    fallen = {"safe", "after_s", "before", "last"}
+    return found | {f"expiry-{way}{how}": fallen for way in ("linked", "cut") for how in ("", "-not", "-open")}
+
+
+def _is_text(node: ast.AST | None) -> TypeGuard[_Text]:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_language_has_every_text_with_the_same_gaps_to_fill(language: str) -> None:
     own = {f"{group}.{key}": text for group, texts in TEXTS[language].items() for key, text in texts.items()}
@@ -69,6 +115,9 @@ def test_every_language_has_every_text_with_the_same_gaps_to_fill(language: str)
         ("features", {feature.value for feature in Feature}),
         ("errors", codes()),
         ("errors", {kind.code for kind in (*subclasses(MailFailed), *subclasses(WebhookFailed))}),
+        ("errors", {kind.code for kind in (TestUnderWay, ChargerNotThere, ground.NoGround)}),
+        ("commission", {f"stage-{stage}" for stage in stages()}),
+        ("commission", {f"{word}-{task}" for task in tasks() for word in ("task", "how")}),
         ("events", set(CODES)),
         ("cautions", cautions()),
     ],
@@ -95,10 +144,20 @@ def test_an_events_text_asks_for_nothing_that_the_event_does_not_have() -> None:
         assert params(TEXTS["en"]["events"][code]) <= allowed, code
 
 
+def test_every_finding_of_the_commissioning_has_its_text() -> None:
+    assert findings().keys() - TEXTS["en"]["commission"].keys() == set()
+
+
+def test_a_findings_text_asks_for_nothing_that_the_finding_does_not_have() -> None:
+    texts = TEXTS["en"]["commission"]
+    asked = {code: params(texts[code]) - given for code, given in findings().items() if code in texts}
+    assert {code: names for code, names in asked.items() if names} == {}
+
+
 def test_every_text_that_the_page_asks_for_is_there_and_none_is_left_over() -> None:
     asked = set(re.findall(r"\bt\(\s*\"([\w-]+\.[\w.-]+)\"", SOURCE)) | set(
         re.findall(
-            r"\"((?:app|live|lm|enter|energy|people|security|audit|kiosk|sessions|tags|linking|about|tokens|schedules|chargers|notify|backup|updates|lately|charger|selfcheck)\.[\w-]+)\"",
+            r"\"((?:app|live|lm|enter|energy|people|security|audit|kiosk|sessions|tags|linking|about|tokens|schedules|chargers|notify|backup|updates|lately|charger|selfcheck|commission)\.[\w-]+)\"",
             SOURCE,
         )
     )

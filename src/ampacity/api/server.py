@@ -32,6 +32,7 @@ from ampacity.api.routes import (
     tags,
     tokens,
     updates,
+    worst_loads,
 )
 from ampacity.api.stream import Stream
 from ampacity.core.errors import AmpacityError
@@ -57,6 +58,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     updates.router,
     backup.router,
     commissioning.router,
+    worst_loads.router,
     diagnosis.router,
 )
 """One a file of `api/routes`."""
