@@ -447,9 +447,7 @@ class App:
                     required = await asyncio.to_thread(lambda: setting(store.engine(), TAGS_REQUIRED) == ON)
                     await asyncio.to_thread(self.tags.load)
                     await asyncio.to_thread(lambda: resume_sessions(store.engine(), self.sessions))
-                    for (charger, session), running in self.sessions.resumed().items():
-                        if (one := self.chargers.direct.get(charger)) is not None:
-                            one.resume(session, running.begin_wh)
+                    self._resume_visits()
                     self.tags.require(required)
                     loaded = True
                 else:
@@ -458,6 +456,14 @@ class App:
             except StorageError as error:
                 _log.debug("tags-not-kept", what=error.what)
             await asyncio.sleep(TAGS_EVERY_S)
+
+    def _resume_visits(self) -> None:
+        """Chargers that are asked have no numbers of sessions: what the record tells goes on."""
+        known = {
+            charger: (session, running.begin_wh) for (charger, session), running in self.sessions.resumed().items()
+        }
+        for name, one in self.chargers.direct.items():
+            one.resume(*known.get(name, (None, None)))
 
     async def _keep_looks(self) -> None:
         """What has passed on the links, and what the self-check says: seldom, since a memory card wears by writing."""

@@ -58,6 +58,11 @@ async def test_a_direct_charger_charges_within_what_is_left_and_falls_when_the_c
     measuring = asyncio.create_task(measure())
     async with controlled(site) as controller:
         await controller.until(lambda d: d["chargers"][0]["setpoint_a"] > 10.0 and 10.0 < sim.drawn_a <= 15.0, 60)
+        engine = open_database(tmp_path / "ampacity.db")
+        async with asyncio.timeout(30):
+            while [session.charger for session, _ in open_sessions(engine)] != ["left"]:
+                await asyncio.sleep(0.2)
+        engine.dispose()
         await controller.end(signal.SIGKILL)
         async with asyncio.timeout(40):
             while sim.offered_a != 6.0:
@@ -65,6 +70,3 @@ async def test_a_direct_charger_charges_within_what_is_left_and_falls_when_the_c
     measuring.cancel()
     await server.close()
     await meter.close()
-    engine = open_database(tmp_path / "ampacity.db")
-    assert [session.charger for session, _ in open_sessions(engine)] == ["left"]
-    engine.dispose()

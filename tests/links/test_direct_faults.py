@@ -325,6 +325,12 @@ def test_a_car_that_left_while_the_controller_was_away_ends_the_session_of_the_r
     assert (ended.session, ended.energy_wh) == ("17", 2000)
 
 
+def test_a_car_that_the_record_does_not_know_begins_a_session_at_once() -> None:
+    visits = Visits(LEFT, 0.0, 1_800_000_000.0)
+    visits.resume(None, None)
+    assert len(visits.see(ChargerState.CHARGING, None, 1.0)) == 1
+
+
 def test_without_a_record_a_car_that_was_there_begins_a_session_after_a_while() -> None:
     visits = Visits(LEFT, 0.0, 1_800_000_000.0)
     assert visits.see(ChargerState.CHARGING, None, 1.0) == []

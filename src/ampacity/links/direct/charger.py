@@ -141,8 +141,8 @@ class DirectCharger:
         self.endpoint = endpoint
         self._wake.set()
 
-    def resume(self, session: str, begin_wh: int | None) -> None:
-        """The record tells of a session whose end was not seen."""
+    def resume(self, session: str | None, begin_wh: int | None) -> None:
+        """The record tells of a session whose end was not seen; None: it knows of none."""
         self._visits.resume(session, begin_wh)
 
     def apply(self, command: Command, put: Put) -> None:

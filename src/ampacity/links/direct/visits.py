@@ -20,13 +20,16 @@ class Visits:
         self._number = int(wall_s)
         self._known: tuple[str, int | None] | None = None
         """From the record: a session whose end was not seen, and the register at its begin."""
+        self._is_told = False
+        """The record has told what it knows."""
         self._is_first = True
         self.current: str | None = None
         self._begin_wh: int | None = None
 
-    def resume(self, session: str, begin_wh: int | None) -> None:
-        """The record tells of one whose end was not seen."""
-        if self._is_first:
+    def resume(self, session: str | None, begin_wh: int | None) -> None:
+        """The record tells of one whose end was not seen; None: it knows of none."""
+        self._is_told = True
+        if self._is_first and session is not None:
             self._known = session, begin_wh
 
     def see(self, state: ChargerState | None, energy_wh: int | None, at_s: float) -> list[Observation]:
@@ -35,7 +38,7 @@ class Visits:
             return []
         has_car = state in _CAR
         if self._is_first:
-            if has_car and self._known is None and at_s < self._first_s + RESUME_S:
+            if has_car and not self._is_told and at_s < self._first_s + RESUME_S:
                 return []  # the record may tell yet
             if state is ChargerState.AVAILABLE or has_car:
                 self._is_first = False
