@@ -117,6 +117,7 @@ def test_a_charger_that_falls_back_no_lower_than_6_a_does_not_guard_a_lower_safe
         SITE.replace("safe_a = 6", "safe_a = 0") + 'device = "phoenix-charx"\nhost = "10.0.0.9"\n', Path("site.toml")
     )
     assert not effective(installation).chargers[0].guarded
+    assert "device-safe-current" in [one.code for one in installation.warnings if isinstance(one, Caution)]
 
 
 def test_a_family_that_nobody_has_confirmed_is_told() -> None:

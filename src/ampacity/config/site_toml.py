@@ -318,7 +318,7 @@ class _Reader:
             guarded=table.switch("guarded", True),
         )
         if "device" in table:
-            return charger, self._direct(table, name)
+            return charger, self._direct(table, name, charger.safe_a)
         for key in _OF_DIRECT:
             if key in table:
                 table.wrong(key, "no device is set.", "Set device to a family from `ampacity devices`, or remove it.")
@@ -337,7 +337,7 @@ class _Reader:
         table.done()
         return charger, connection
 
-    def _direct(self, table: Table, name: ChargerId) -> ChargerConnection:
+    def _direct(self, table: Table, name: ChargerId, safe_a: float) -> ChargerConnection:
         """A charger that is asked over Modbus or HTTP."""
         device = table.text("device", "", choices=list(self.direct_families))
         for key in _OF_OCPP:
@@ -361,7 +361,7 @@ class _Reader:
         )
         table.done()
         if family is not None:
-            self.warnings += _direct_warnings(name, family)
+            self.warnings += _direct_warnings(name, family, safe_a)
         return ChargerConnection(
             charger=name,
             ocpp_id=name,
@@ -614,8 +614,20 @@ def _warnings(site: Site, region: str, connections: tuple[ChargerConnection, ...
     return warnings
 
 
-def _direct_warnings(name: ChargerId, family: DirectFamily) -> list[str]:
+def _direct_warnings(name: ChargerId, family: DirectFamily, safe_a: float) -> list[str]:
     warnings: list[str] = []
+    least_a = 0.0 if family.watchdog is None else family.watchdog.safe_least_a
+    if family.guardable and safe_a < least_a:
+        warnings.append(
+            Caution(
+                "device-safe-current",
+                f"chargers.{name}: {family.id} falls back to {least_a:g} A at least. With a safe current below that it "
+                f"does not guard, and counts at max_a out of reach. Set safe_a = {least_a:g}, where the site bears it.",
+                charger=name,
+                device=family.id,
+                least_a=least_a,
+            )
+        )
     if not family.hardware:
         warnings.append(
             Caution(

@@ -46,14 +46,11 @@ class MeterSilent(DeviceError):
     code = "meter-silent"
     remedy = "Check that it has power, its address and cable, and that no other system holds its only connection."
 
-
-class ModbusRefusal(MeterSilent):
-    """It answered that it will not."""
-
-    def __init__(self, what: str, *, exception: int, remedy: str | None = None) -> None:
+    def __init__(self, what: str, *, remedy: str | None = None, exception: int | None = None) -> None:
         super().__init__(what, remedy=remedy)
         self.exception = exception
-        """As Modbus numbers them: 1 the function, 2 the address, 3 the value, 4 a failure, 6 busy."""
+        """It answered that it will not: as Modbus numbers them, 1 the function, 2 the address, 3 the value, 4 a
+        failure, 6 busy. None: it did not answer."""
 
 
 class MeterMismatch(DeviceError):
@@ -196,8 +193,7 @@ class Bus:
         """Exactly this request: the registers or coils that it reads; empty for one that writes.
 
         Raises:
-            ModbusRefusal: it answered that it will not.
-            MeterSilent: no connection, no answer, or something else than an answer.
+            MeterSilent: no connection, no answer, or one that is not what was asked for.
         """
         return await self._finished(self._exactly(question))
 
@@ -362,7 +358,7 @@ def _refusal(unit: int, address: int, count: int, code: int) -> MeterSilent:
             f"The gateway gets no answer from unit {unit}.",
             remedy="Check that the meter has power, its wiring to the gateway, its unit number, baud and parity.",
         )
-    return ModbusRefusal(
+    return MeterSilent(
         f"Unit {unit} refuses to give {count} registers from {address:#06x} (exception {code}).",
         exception=code,
         remedy="Check that the device set is the one installed.",

@@ -14,7 +14,7 @@ from ampacity.core.errors import DeviceError
 from ampacity.devices.direct_charger import Value, of_json
 from ampacity.devices.direct_family import DirectFamily, Point, Write
 from ampacity.devices.registers import reads_of, value_of, words_of
-from ampacity.links.modbus import Bus, MeterSilent, ModbusRefusal, Question
+from ampacity.links.modbus import Bus, MeterSilent, Question
 from ampacity.links.tally import Tally
 
 ANSWER_S = 3.0
@@ -113,7 +113,9 @@ class ModbusWire:
     async def _ask(self, question: Question) -> list[int]:
         try:
             return await self._bus.ask(question)
-        except ModbusRefusal as error:
+        except MeterSilent as error:
+            if error.exception is None:
+                raise ChargerSilent(error.what, remedy=error.remedy.replace("meter", "charger")) from error
             what = "take" if question.words else "give"
             last = question.address + question.count - 1
             where = f"register {last}" if question.count == 1 else f"registers {question.address} to {last}"
@@ -121,8 +123,6 @@ class ModbusWire:
             if error.exception in _LASTING:
                 raise ChargerRefuses(said) from error
             raise ChargerSilent(said, remedy="It is asked again. If it goes on, start the charger anew.") from error
-        except MeterSilent as error:
-            raise ChargerSilent(error.what, remedy=error.remedy.replace("meter", "charger")) from error
 
 
 class HttpWire:
