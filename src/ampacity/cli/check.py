@@ -60,7 +60,7 @@ def _explain(installation: Installation, site: Site) -> None:
     ocpp = installation.ocpp
     kind = "wss" if ocpp.tls_certificate is not None and ocpp.tls_port is None else "ws"
     host = "<this machine>" if ocpp.listen in ("0.0.0.0", "::") else ocpp.listen
-    _say(f"Chargers connect to {kind}://{host}:{ocpp.port}/<identity> (OCPP 1.6J).")
+    _say(f"Chargers connect to {kind}://{host}:{ocpp.port}/<identity> (OCPP 1.6, 2.0.1 or 2.1).")
     if ocpp.tls_port is not None:
         _say(f"Those that can use TLS connect to wss://{host}:{ocpp.tls_port}/<identity>.")
     if ocpp.adopt_into is None:

@@ -10,62 +10,11 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import URL
 
+from ampacity.config.direct_place import DirectConnection
+from ampacity.config.meter_place import MeterConnection
 from ampacity.core.features import Features
 from ampacity.core.schedule import Schedule
-from ampacity.core.site import ChargerId, CircuitId, MeterId, Site
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MeterConnection:
-    """Where a meter is. Either `host` or `serial` is set."""
-
-    meter: MeterId
-    device: str
-    """Catalogue id of its family, or "auto"."""
-    unit: int
-    host: str | None
-    port: int
-    serial: str | None
-    baud: int
-    parity: str
-    stop_bits: int
-    period_s: float
-    """How often it is read."""
-
-    @property
-    def address(self) -> str:
-        """For people: `10.0.0.7:502, unit 1`."""
-        place = f"{self.host}:{self.port}" if self.host is not None else str(self.serial)
-        return f"{place}, unit {self.unit}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DirectConnection:
-    """Where a charger is that is asked over Modbus or HTTP. Either `host` or `serial` is set."""
-
-    device: str
-    """Catalogue id of its family."""
-    protocol: str
-    unit: int
-    socket: int
-    """Which of the charger's, from 1."""
-    host: str | None
-    port: int
-    serial: str | None
-    baud: int
-    parity: str
-    stop_bits: int
-
-    @property
-    def place(self) -> str:
-        """Of the connection: `10.0.0.7:502`."""
-        return f"{self.host}:{self.port}" if self.host is not None else str(self.serial)
-
-    @property
-    def address(self) -> str:
-        """For people: `10.0.0.7:502, unit 1`."""
-        words = self.place if self.protocol == "http" else f"{self.place}, unit {self.unit}"
-        return words if self.socket == 1 else f"{words}, socket {self.socket}"
+from ampacity.core.site import ChargerId, CircuitId, Site
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +33,8 @@ class ChargerConnection:
     """The least it must come with: 0 nothing, 1 a password, 2 TLS and a password, 3 TLS and a certificate."""
     certificate_cn: str | None
     """The name in its certificate; None: `ocpp_id`."""
+    ocpp_versions: tuple[str, ...] = ()
+    """The versions of OCPP that are spoken with it; empty: those that its family speaks well."""
     direct: DirectConnection | None = None
     """None: it connects by itself, over OCPP. Else nothing of the above counts, but for its name."""
 
@@ -102,6 +53,8 @@ class OcppSettings:
     """The authority that signs the chargers' certificates."""
     security_profile: int
     """The least that every charger must come with which has no profile of its own."""
+    check_messages: bool
+    """Every message is held against the official schemas: for who looks for what is wrong."""
     adopt_into: CircuitId | None
     """The circuit on which chargers that are not in the file are taken in; None: they are refused."""
 

@@ -12,17 +12,20 @@ from typing import Any
 
 from sqlalchemy import URL
 
+from ampacity.config.direct_place import DirectConnection
+from ampacity.config.direct_toml import direct_of, direct_warnings
 from ampacity.config.features_toml import app_of, feature_warnings, features_of, network, schedules_of, zone_of
 from ampacity.config.installation import (
     ChargerConnection,
-    DirectConnection,
     Installation,
     LogSettings,
-    MeterConnection,
     OcppSettings,
     StorageSettings,
 )
+from ampacity.config.meter_place import MadePlace, MeterConnection, ModbusPlace
+from ampacity.config.meters_toml import MeterReader, check_made, on_circuits
 from ampacity.config.mistakes import Caution, Mistake, SiteFileError, line_of, lines_of_keys
+from ampacity.config.ocpp_toml import versions_of
 from ampacity.config.security import (
     certificate_cn_of,
     check_doors,
@@ -38,8 +41,13 @@ from ampacity.core.errors import SiteError
 from ampacity.core.features import Feature, Features
 from ampacity.core.phases import Line, PhaseAmps, Supply
 from ampacity.core.site import Charger, ChargerId, Circuit, CircuitId, Meter, MeterId, PauseMode, Site
-from ampacity.devices.catalogue import charger_families, direct_families, meter_families
-from ampacity.devices.direct_family import HTTP, DirectFamily, SerialDefaults
+from ampacity.devices.catalogue import (
+    charger_families,
+    direct_families,
+    json_families,
+    meter_families,
+    p1_families,
+)
 
 NOMINAL_V = {
     Supply.SINGLE_PHASE: 230.0,
@@ -56,13 +64,8 @@ LONGEST_LINE = 10_000
 """Characters. A key of very many parts would keep the parser busy for hours."""
 _TABLES = ("site", "features", "schedules", "circuits", "meters", "chargers", "ocpp", "app", "storage", "log")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,47}")
-_HOST = re.compile(r"[A-Za-z0-9._-]+|\[?[0-9A-Fa-f:.]+(%[A-Za-z0-9._-]+)?\]?")
-_HOST_AND_PORT = re.compile(r"(?:[a-z]+://)?([A-Za-z0-9._-]+)(?::(\d+))?/?")
 _LARGEST_PASSWORD_BYTES = 1000
 _PASSWORDS = ("password", "password_file", "password_hash")
-_OF_OCPP = ("ocpp_id", "family", *_PASSWORDS, "security_profile", "certificate_cn")
-_OF_DIRECT = ("host", "port", "unit", "socket", "serial", "baud", "parity", "stop_bits")
-_NO_SERIAL = SerialDefaults(9600, "N", 1)
 
 
 def load(path: Path) -> Installation:
@@ -130,7 +133,9 @@ class _Reader:
         self.text = text
         self.document = document
         self.lines = lines_of_keys(text)
-        self.meter_families = tuple(meter_families())
+        self.meter_reader = MeterReader(
+            modbus=tuple(meter_families()), p1=p1_families(), json=json_families(), password=self._password
+        )
         self.charger_families = tuple(charger_families())
         self.direct_families = direct_families()
         self.mistakes: list[Mistake] = []
@@ -154,7 +159,8 @@ class _Reader:
         count = table.whole("charger_count", 1, 1, 1000) if "charger_count" in table else None
         features = features_of(self._table("features"))
         circuits = [self._circuit(t, supply, region) for t in self._tables("circuits", needed=True)]
-        meters = [self._meter(t) for t in self._tables("meters", needed=features.reads_meter)]
+        meter_tables = {_last(t): t for t in self._tables("meters", needed=features.reads_meter)}
+        meters = [self.meter_reader.read(t, meter) for meter, t in meter_tables.items()]
         root = next((c.id for c in circuits if c.parent is None), CircuitId("main"))
         ocpp = self._ocpp(circuits)
         chargers = [self._charger(t, supply, root, ocpp) for t in self._tables("chargers", needed=False)]
@@ -166,6 +172,7 @@ class _Reader:
         storage, log = self._storage(), self._log()
         app = app_of(self._table("app"), self.path.parent)
         self._check_twice(meters, chargers)
+        check_made(meter_tables, [connection for _, connection in meters], ids)
         self._check_features(features, circuits, ids)
         self.warnings += feature_warnings(features, schedules, zone, [meter.id for meter, _ in meters], len(ids))
         if not features.reads_meter:
@@ -183,7 +190,7 @@ class _Reader:
                 turn_s=turn_s,
                 active=features.steers,
                 circuits=tuple(circuits),
-                meters=tuple(meter for meter, _ in meters),
+                meters=on_circuits(meters, circuits),
                 chargers=tuple(charger for charger, _ in chargers),
             )
         if site is None:
@@ -268,32 +275,6 @@ class _Reader:
         table.done()
         return circuit
 
-    def _meter(self, table: Table) -> tuple[Meter, MeterConnection]:
-        host, serial = table.optional_text("host"), table.optional_text("serial")
-        if ("host" in table) == ("serial" in table):
-            what = "both host and serial are given." if "host" in table else "neither host nor serial is given."
-            table.wrong("", what, 'Give host = "10.0.0.7" (Modbus TCP) or serial = "/dev/ttyUSB0" (RTU), not both.')
-        if host and not _HOST.fullmatch(host):
-            table.wrong("host", f"{shown(host)} is no host name or address.", _host_remedy(host))
-        period = table.number("period_s", 1.0, 0.1, 60, "s")
-        meter = Meter(
-            id=MeterId(_last(table)), period_s=period, deadline_s=table.optional_number("deadline_s", 1, 300, "s")
-        )
-        connection = MeterConnection(
-            meter=meter.id,
-            device=table.text("device", "auto", choices=["auto", *self.meter_families]),
-            unit=table.whole("unit", 1, *((0, 255) if serial is None else (1, 247))),
-            host=host,
-            port=table.whole("port", 502, 1, 65535),
-            serial=serial,
-            baud=table.whole("baud", 9600, 300, 1_000_000),
-            parity=table.text("parity", "N", choices=["N", "E", "O"]),
-            stop_bits=table.whole("stop_bits", 1, 1, 2),
-            period_s=period,
-        )
-        table.done()
-        return meter, connection
-
     def _charger(
         self, table: Table, supply: Supply, root: CircuitId, ocpp: OcppSettings
     ) -> tuple[Charger, ChargerConnection]:
@@ -317,11 +298,20 @@ class _Reader:
             min_interval_s=table.number("min_interval_s", 5.0, 0, 3600, "s"),
             guarded=table.switch("guarded", True),
         )
-        if "device" in table:
-            return charger, self._direct(table, name, charger.safe_a)
-        for key in _OF_DIRECT:
-            if key in table:
-                table.wrong(key, "no device is set.", "Set device to a family from `ampacity devices`, or remove it.")
+        if (direct := direct_of(table, self.direct_families)) is not None:
+            table.done()
+            if (family := self.direct_families.get(direct.device)) is not None:
+                self.warnings += direct_warnings(name, family, charger.safe_a)
+            return charger, ChargerConnection(
+                charger=name,
+                ocpp_id=name,
+                family="auto",
+                password=None,
+                password_hash=None,
+                security_profile=0,
+                certificate_cn=None,
+                direct=direct,
+            )
         password, password_hash = self._password(table), password_hash_of(table)
         has_password = any(key in table for key in _PASSWORDS)
         profile = profile_of(table, ocpp, has_password=has_password)
@@ -333,62 +323,10 @@ class _Reader:
             password_hash=password_hash,
             security_profile=profile,
             certificate_cn=certificate_cn_of(table, profile),
+            ocpp_versions=versions_of(table),
         )
         table.done()
         return charger, connection
-
-    def _direct(self, table: Table, name: ChargerId, safe_a: float) -> ChargerConnection:
-        """A charger that is asked over Modbus or HTTP."""
-        device = table.text("device", "", choices=list(self.direct_families))
-        for key in _OF_OCPP:
-            if key in table:
-                table.wrong(key, "it is for chargers with OCPP, and a device is set.", "Remove one of the two.")
-        family = self.direct_families.get(device)
-        host, serial = table.optional_text("host"), table.optional_text("serial")
-        self._check_way(table, host, serial, family)
-        port = _NO_SERIAL if family is None or family.serial is None else family.serial
-        direct = DirectConnection(
-            device=device,
-            protocol="" if family is None else family.protocol,
-            unit=table.whole("unit", 1 if family is None else family.unit, *((0, 255) if serial is None else (1, 247))),
-            socket=table.whole("socket", 1, 1, 1 if family is None else family.sockets),
-            host=host,
-            port=table.whole("port", 502 if family is None else family.port, 1, 65535),
-            serial=serial,
-            baud=table.whole("baud", port.baud, 300, 1_000_000),
-            parity=table.text("parity", port.parity, choices=["N", "E", "O"]),
-            stop_bits=table.whole("stop_bits", port.stop_bits, 1, 2),
-        )
-        table.done()
-        if family is not None:
-            self.warnings += _direct_warnings(name, family, safe_a)
-        return ChargerConnection(
-            charger=name,
-            ocpp_id=name,
-            family="auto",
-            password=None,
-            password_hash=None,
-            security_profile=0,
-            certificate_cn=None,
-            direct=direct,
-        )
-
-    def _check_way(self, table: Table, host: str | None, serial: str | None, family: DirectFamily | None) -> None:
-        ways = ("tcp", "rtu") if family is None else family.transports
-        remedy = 'Give host = "10.0.0.7"'
-        if "rtu" in ways:
-            remedy = 'Give serial = "/dev/ttyUSB0", or host = "10.0.0.7" of the charger or of a Modbus TCP gateway'
-        if ("host" in table) == ("serial" in table):
-            what = "both host and serial are given." if "host" in table else "it is not said where it is."
-            table.wrong("", what, f"{remedy}.")
-        elif serial is not None and "rtu" not in ways:
-            table.wrong("serial", "this device has no serial line for this.", f"{remedy}.")
-        if host and not _HOST.fullmatch(host):
-            table.wrong("host", f"{shown(host)} is no host name or address.", _host_remedy(host))
-        if family is not None and family.protocol == HTTP:
-            for key in ("unit", "baud", "parity", "stop_bits"):
-                if key in table:
-                    table.wrong(key, "this device is asked over HTTP.", "Remove it.")
 
     def _wiring(self, table: Table, supply: Supply) -> tuple[Line, ...] | None:
         value = table.raw("lines")
@@ -483,6 +421,7 @@ class _Reader:
             tls_key=files["tls_key"],
             tls_client_ca=files["tls_client_ca"],
             security_profile=table.whole("security_profile", 0, 0, 3),
+            check_messages=table.switch("check_messages", False),
             adopt_into=None if adopt is None else CircuitId(adopt),
         )
         check_doors(table, settings)
@@ -527,7 +466,9 @@ class _Reader:
         buses: dict[str, MeterConnection] = {}
         for _, one in meters:
             place = f"meters.{one.meter}"
-            if one.host is None and one.serial is None:
+            if isinstance(one.place, MadePlace):
+                continue
+            if isinstance(one.place, ModbusPlace) and one.place.host is None and one.place.serial is None:
                 continue
             if (other := addresses.setdefault(one.address.lower(), one)) is not one:
                 what = f"{one.address} is the address of meter {other.meter}, too."
@@ -535,33 +476,38 @@ class _Reader:
             if one.serial is not None and _port(other := buses.setdefault(one.serial, one)) != _port(one):
                 what = f"baud, parity or stop_bits differ from those of meter {other.meter}, on the same serial line."
                 self._wrong(place, what, "Set all meters on one line alike.")
-        lines: dict[str, tuple[str, tuple[int, str, int]]] = {
-            one.serial: (f"meter {one.meter}", _port(one)) for _, one in meters if one.serial is not None
-        }
         taken = {address: f"meter {one.meter}" for address, one in addresses.items()}
-        for charger, connection in chargers:
-            if (direct := connection.direct) is None:
-                continue
-            place = f"chargers.{charger.id}"
-            if (holder := taken.setdefault(direct.address.lower(), f"charger {charger.id}")) != f"charger {charger.id}":
-                what = f"{direct.address} is the address of {holder}, too."
-                self._wrong(place, what, "Give each its own unit, or its own socket, as set on the device.")
-            if direct.serial is not None:
-                frames = (direct.baud, direct.parity, direct.stop_bits)
-                first, theirs = lines.setdefault(direct.serial, (f"charger {charger.id}", frames))
-                if theirs != frames:
-                    what = f"baud, parity or stop_bits differ from those of {first}, on the same serial line."
-                    self._wrong(place, what, "Set all devices on one line alike.")
+        lines: dict[str, tuple[str, object]] = {
+            serial: (f"meter {one.meter}", _port(one)) for serial, one in buses.items()
+        }
         ids: dict[str, str] = {}
         for charger, connection in chargers:
             if connection.direct is not None:
-                continue
-            if (first := ids.setdefault(connection.ocpp_id, charger.id)) != charger.id:
+                self._check_place(charger.id, connection.direct, taken, lines)
+            elif (first := ids.setdefault(connection.ocpp_id, charger.id)) != charger.id:
                 self._wrong(
                     f"chargers.{charger.id}.ocpp_id",
                     f"{shown(connection.ocpp_id)} is the identity of charger {first}, too.",
                     "Give each charger its own identity, as set on the charger.",
                 )
+
+    def _check_place(
+        self,
+        charger: ChargerId,
+        direct: DirectConnection,
+        taken: dict[str, str],
+        lines: dict[str, tuple[str, object]],
+    ) -> None:
+        """Against who has the same address, or is on the same serial line."""
+        me = f"charger {charger}"
+        if (holder := taken.setdefault(direct.address.lower(), me)) != me:
+            what = f"{direct.address} is the address of {holder}, too."
+            self._wrong(f"chargers.{charger}", what, "Give each its own unit, or its own socket, as set on the device.")
+        if direct.serial is not None:
+            first, frames = lines.setdefault(direct.serial, (me, direct.frames))
+            if frames != direct.frames:
+                what = f"baud, parity or stop_bits differ from those of {first}, on the same serial line."
+                self._wrong(f"chargers.{charger}", what, "Set all devices on one line alike.")
 
     def _check_features(self, features: Features, circuits: list[Circuit], chargers: list[ChargerId]) -> None:
         if Feature.SINGLE in features.on and len(chargers) > 1:
@@ -614,43 +560,6 @@ def _warnings(site: Site, region: str, connections: tuple[ChargerConnection, ...
     return warnings
 
 
-def _direct_warnings(name: ChargerId, family: DirectFamily, safe_a: float) -> list[str]:
-    warnings: list[str] = []
-    least_a = 0.0 if family.watchdog is None else family.watchdog.safe_least_a
-    if family.guardable and safe_a < least_a:
-        warnings.append(
-            Caution(
-                "device-safe-current",
-                f"chargers.{name}: {family.id} falls back to {least_a:g} A at least. With a safe current below that it "
-                f"does not guard, and counts at max_a out of reach. Set safe_a = {least_a:g}, where the site bears it.",
-                charger=name,
-                device=family.id,
-                least_a=least_a,
-            )
-        )
-    if not family.hardware:
-        warnings.append(
-            Caution(
-                "device-unconfirmed",
-                f"chargers.{name}: nobody has confirmed {family.id} on hardware yet ({family.verified}). Make the step "
-                "test and the expiry test before you rely on it, and tell the project what came of them.",
-                charger=name,
-                device=family.id,
-            )
-        )
-    if not family.guardable:
-        warnings.append(
-            Caution(
-                "device-unguarded",
-                f"chargers.{name}: {family.id} can't fall back to a safe current in a way that can be read back. Out "
-                "of reach it counts at max_a: set that as low as the charger's own.",
-                charger=name,
-                device=family.id,
-            )
-        )
-    return warnings
-
-
 def _charger_warnings(charger: Charger, site: Site) -> list[str]:
     place = f"chargers.{charger.id}"
     warnings: list[str] = []
@@ -700,11 +609,7 @@ def _last(table: Table) -> str:
     return table.place.partition(".")[2]
 
 
-def _port(meter: MeterConnection) -> tuple[int, str, int]:
-    return meter.baud, meter.parity, meter.stop_bits
-
-
-def _host_remedy(given: str) -> str:
-    if parts := _HOST_AND_PORT.fullmatch(given):
-        return f'Write host = "{parts[1]}"{f" and port = {parts[2]}" if parts[2] else ""}.'
-    return 'Give only the name or address, as host = "10.0.0.7"; the port has a key of its own.'
+def _port(meter: MeterConnection) -> tuple[int, str, int] | MeterId:
+    """What must be alike on one serial line; a meter that is no Modbus device has the line for itself."""
+    place = meter.place
+    return (place.baud, place.parity, place.stop_bits) if isinstance(place, ModbusPlace) else meter.meter

@@ -10,18 +10,23 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ampacity.core.errors import DeviceError
+from ampacity.devices.announced import Announcement, announcement_of
 from ampacity.devices.charger_family import ChargerFamily, charger_family_of
 from ampacity.devices.direct_family import DirectFamily
 from ampacity.devices.direct_file import direct_family_of, is_direct
+from ampacity.devices.json_family import JsonFamily, json_family_of
 from ampacity.devices.meter_family import MeterFamily, family_of
+from ampacity.devices.p1_family import P1Family, p1_family_of
 
 ADDED_FILES = "AMPACITY_DEVICES"
 """The variable of the environment with files of the user's own, separated as in PATH. `--device FILE` adds to it. In
 the environment, since site.toml is read again at each save, in several threads, and after a restart."""
 
-METER, CHARGER, DIRECT = "meter", "charger", "direct charger"
+METER, CHARGER, DIRECT, P1, JSON = "meter", "charger", "direct", "p1", "json"
+"""Kinds of families: of meters over Modbus, of chargers over OCPP and of those that are asked, of meters with a
+customer port, and with documents."""
 
-Family = TypeVar("Family", MeterFamily, ChargerFamily, DirectFamily)
+Family = TypeVar("Family", MeterFamily, ChargerFamily, DirectFamily, P1Family, JsonFamily)
 
 
 class DeviceUnknown(DeviceError):
@@ -39,12 +44,22 @@ class DeviceFileWrong(DeviceError):
 
 
 def meter_families() -> dict[str, MeterFamily]:
-    """All families of meters by id, in alphabetical order; a file of the user's own comes before ours.
+    """All families of meters over Modbus by id, in alphabetical order; a file of the user's own comes before ours.
 
     Raises:
         DeviceFileWrong: a file of the user's own can't be used.
     """
     return _families("meters", METER, family_of)
+
+
+def p1_families() -> dict[str, P1Family]:
+    """All families of meters with a customer port by id, as `meter_families`."""
+    return _families("meters", P1, p1_family_of)
+
+
+def json_families() -> dict[str, JsonFamily]:
+    """All families of meters that speak JSON by id, as `meter_families`."""
+    return _families("meters", JSON, json_family_of)
 
 
 def charger_families() -> dict[str, ChargerFamily]:
@@ -58,10 +73,14 @@ def direct_families() -> dict[str, DirectFamily]:
 
 
 def kind_of(document: Mapping[str, Any]) -> str:
-    """What a family's file is about, by its content: a meter has `registers`, a charger without OCPP its protocol."""
+    """What a family's file is about, by its content."""
     if is_direct(document):
         return DIRECT
-    return METER if "registers" in document else CHARGER
+    if "registers" in document:
+        return METER
+    if "specification" in document:
+        return P1
+    return JSON if "places" in document else CHARGER
 
 
 def added_files() -> list[Path]:
@@ -70,7 +89,8 @@ def added_files() -> list[Path]:
 
 
 def _families(folder: str, kind: str, made: Callable[[Mapping[str, Any]], Family]) -> dict[str, Family]:
-    found = {family.id: family for family in (made(one) for one in _shipped(folder) if kind_of(one) == kind)}
+    shipped = [document for document in _shipped(folder) if kind_of(document) == kind]
+    found = {family.id: family for family in (made(document) for document in shipped)}
     for file in added_files():
         document = _document(file)
         if kind_of(document) == kind:
@@ -102,3 +122,9 @@ def _shipped(folder: str) -> Iterator[Mapping[str, Any]]:
     for file in sorted(files.iterdir(), key=lambda f: f.name):
         if file.name.endswith(".toml"):
             yield tomllib.loads(file.read_text(encoding="utf-8"))
+
+
+def announcements() -> list[Announcement]:
+    """Services by which meters and chargers may be found on the network."""
+    text = resources.files("ampacity.devices").joinpath("announced.toml").read_text(encoding="utf-8")
+    return [announcement_of(entry) for entry in tomllib.loads(text)["service"]]

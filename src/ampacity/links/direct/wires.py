@@ -14,7 +14,7 @@ from ampacity.core.errors import DeviceError
 from ampacity.devices.direct_charger import Value, of_json
 from ampacity.devices.direct_family import DirectFamily, Point, Write
 from ampacity.devices.registers import reads_of, value_of, words_of
-from ampacity.links.modbus import Bus, MeterSilent, Question
+from ampacity.links.modbus import Bus, MeterRefuses, MeterSilent, Order
 from ampacity.links.tally import Tally
 
 ANSWER_S = 3.0
@@ -89,7 +89,7 @@ class ModbusWire:
         for function, address, count in reads_of(wanted, single=self._family.single_reads):
             if words and stop():
                 break
-            found = await self._ask(Question(self._unit, function, address + self._offset, count))
+            found = await self._ask(Order(self._unit, function, address + self._offset, count))
             words.update({(function, address + n): word for n, word in enumerate(found)})
         return {
             one: self._value(one, [words[one.read, int(one.at) + n] for n in range(one.registers)])
@@ -100,7 +100,7 @@ class ModbusWire:
     async def write(self, write: Write) -> None:
         point = write.point
         words = words_of(point, write.value, low_word_first=self._family.low_word_first)
-        await self._ask(Question(self._unit, point.write, int(point.at) + self._offset, count=len(words), words=words))
+        await self._ask(Order(self._unit, point.write, int(point.at) + self._offset, count=len(words), words=words))
         await asyncio.sleep(self._family.write_pause_s)
 
     async def drop(self) -> None:
@@ -110,19 +110,19 @@ class ModbusWire:
         family = self._family
         return value_of(point, words, low_word_first=family.low_word_first, nothing=family.nothing)
 
-    async def _ask(self, question: Question) -> list[int]:
+    async def _ask(self, order: Order) -> list[int]:
         try:
-            return await self._bus.ask(question)
-        except MeterSilent as error:
-            if error.exception is None:
-                raise ChargerSilent(error.what, remedy=error.remedy.replace("meter", "charger")) from error
-            what = "take" if question.words else "give"
-            last = question.address + question.count - 1
-            where = f"register {last}" if question.count == 1 else f"registers {question.address} to {last}"
+            return await self._bus.ask(order)
+        except MeterRefuses as error:
+            what = "take" if order.words else "give"
+            last = order.address + order.count - 1
+            where = f"register {last}" if order.count == 1 else f"registers {order.address} to {last}"
             said = f"It refuses to {what} {where} (exception {error.exception})."
             if error.exception in _LASTING:
                 raise ChargerRefuses(said) from error
             raise ChargerSilent(said, remedy="It is asked again. If it goes on, start the charger anew.") from error
+        except MeterSilent as error:
+            raise ChargerSilent(error.what, remedy=error.remedy.replace("meter", "charger")) from error
 
 
 class HttpWire:
