@@ -66,6 +66,17 @@ export function Choice({ name, label, options, value, set, hidden }: { name: str
     </div>
   );
 }
+/** What shows an event, fetched when it is opened. */
+function Evidence({ of, alt }: { of: number; alt: string }): JSX.Element {
+  const [open, setOpen] = useState(false);
+  const picture = `/api/v1/events/${of}/evidence`;
+  return (
+    <details class="evidence" onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary>{t("events.picture")}</summary>
+      {open && <a href={picture} target="_blank" rel="noreferrer"><img src={picture} alt={alt} /></a>}
+    </details>
+  );
+}
 /** Events, in words; whether one matters is said as well as shown. */
 export function Happenings({ events }: { events: Happened[] }): JSX.Element {
   return (
@@ -73,7 +84,10 @@ export function Happenings({ events }: { events: Happened[] }): JSX.Element {
       {events.map((one, at) => (
         <li key={`${one.at_s} ${one.code} ${at}`} class={one.severity}>
           <time dateTime={new Date(one.at_s * 1000).toISOString()}>{clock(one.at_s)}</time>
-          <span>{one.severity !== "info" && <b class="unseen">{t(`lately.${one.severity}`)}: </b>}{t(`events.${one.code}`, one.params)}</span>
+          <div>
+            {one.severity !== "info" && <b class="unseen">{t(`lately.${one.severity}`)}: </b>}{t(`events.${one.code}`, one.params)}
+            {one.has_evidence && one.id !== null && <Evidence of={one.id} alt={t(`events.${one.code}`, one.params)} />}
+          </div>
         </li>
       ))}
     </ol>

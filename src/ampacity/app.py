@@ -31,6 +31,8 @@ from ampacity.commission.expiry import LEASE_S, Expiry
 from ampacity.commission.gathered import facts_of
 from ampacity.commission.selfcheck import Facts
 from ampacity.commission.tester import Failed, Progress, Tester, TestResult
+from ampacity.commission.watch.kept import KeptWatch
+from ampacity.commission.watch.watcher import Watch
 from ampacity.config.installation import ChargerConnection, Installation
 from ampacity.config.mistakes import SiteFileError
 from ampacity.config.rewrite import set_value, text_with, with_charger
@@ -55,6 +57,7 @@ from ampacity.kept import (
 )
 from ampacity.links.ocpp.admission import Knock
 from ampacity.links.ocpp.endpoint import Endpoint, StationFacts
+from ampacity.links.ocpp.schema_check import message_check
 from ampacity.links.ocpp.server import OcppServer, tls_context
 from ampacity.links.tally import Tally
 from ampacity.runtime.allowances import Allowances, Plan
@@ -66,12 +69,13 @@ from ampacity.runtime.loop import Loop, Watcher
 from ampacity.runtime.notices import Notices
 from ampacity.runtime.notifications import Notifications, Sender, Settings
 from ampacity.runtime.ports import Clock, Journal, Put
+from ampacity.runtime.relay import Relay
 from ampacity.runtime.sessions import Sessions
 from ampacity.runtime.supervise import supervised
 from ampacity.runtime.tags import Tags
 from ampacity.runtime.updates import Updates
 from ampacity.runtime.watchdog import Watchdog
-from ampacity.sources import Sources
+from ampacity.sources import MeterLink, Sources, relay_for
 from ampacity.storage.accounts import note
 from ampacity.storage.errors import StorageError
 from ampacity.storage.history import Retention
@@ -249,6 +253,7 @@ class App:
             now_s=self.clock.now_s,
             wall=wall,
             first_transaction=int(time.time()),
+            check=message_check() if ocpp.check_messages else None,
         )
         self._watchdog = Watchdog(os.environ)
         self.desk = Desk(self._put)
@@ -274,9 +279,24 @@ class App:
             self.sessions,
             self.desk,
         ]
+        self._watch: Watch | None = None
+        if self._store is not None:
+            self._watch = Watch(
+                KeptWatch(self._store.engine),
+                lambda: self.installation,
+                self.events.put,
+                time.time,
+                is_testing=lambda: self.tester.progress is not None,
+            )
+            own.append(self._watch)
         self.loop = Loop(site, self.clock, self.tester, self._journal, [*own, *watchers])
         self._sources = Sources(self.clock.now_s)
-        self.meters = {connection.meter: self._sources.meter(site, connection) for connection in installation.meters}
+        self.meters: dict[MeterId, MeterLink] = {}
+        for connection in installation.meters:
+            if (link := self._sources.meter(site, connection)) is not None:
+                self.meters[connection.meter] = link
+        self._relay = Relay()
+        relay_for(self._relay, installation)
         self._reading: dict[MeterId, asyncio.Task[None]] = {}
         self._counts = None if self._store is None else KeptTallies(self._store.engine)
         self._ended = asyncio.Event()
@@ -302,9 +322,11 @@ class App:
             with contextlib.suppress(NotImplementedError, RuntimeError):
                 running.add_signal_handler(name, self._ended.set)
         self.desk.open()
-        beside: list[Chronicle | Notifications | Updates] = [self.events]
+        beside: list[Chronicle | Notifications | Updates | Watch] = [self.events]
         if self._store is not None:
             beside += [self.notifications, self._updates]
+        if self._watch is not None:
+            beside.append(self._watch)
         for one in beside:
             one.start()
         self._happenings.begin(__version__)
@@ -408,6 +430,7 @@ class App:
         }
         self.tester.stop()
         self.installation = installation
+        relay_for(self._relay, installation)
         self.loop.use(site)
         self._allowances.use(_plan(installation))
         self._allowances.begin(site, self.clock.now_s())
@@ -418,8 +441,9 @@ class App:
             if (task := self._reading.pop(meter, None)) is not None:
                 task.cancel()
         for meter, source in fresh.items():
-            self.meters[meter] = source
-            self._read(meter)
+            if source is not None:
+                self.meters[meter] = source
+                self._read(meter)
         self.server.use(endpoints)
         _log.info("site-in-use", site=site.name, features=sorted(one.value for one in installation.features.on))
 
@@ -428,8 +452,9 @@ class App:
 
     def _seen(self, one: Observation) -> None:
         """From meters and chargers: a test that is under way sees it first."""
-        if (passed := self.tester.taken(one)) is not None:
-            self.loop.put(passed)
+        for reading in self._relay.passed(one):
+            if (passed := self.tester.taken(reading)) is not None:
+                self.loop.put(passed)
 
     def _tell_happenings(self, site: Site, observed: Observed, seen: Sequence[Observation], decision: Decision) -> None:
         """The site of a test is none that people have changed."""
@@ -718,5 +743,6 @@ def _endpoint(
         password_hash=connection.password_hash,
         security_profile=connection.security_profile,
         certificate_cn=connection.certificate_cn,
+        versions=connection.ocpp_versions,
         family=family_named(families, connection.family, f"chargers.{charger.id}.family"),
     )

@@ -57,13 +57,16 @@ class KeptEvents:
         self._rows = EventRows(engine)
 
     def append(self, events: Sequence[Event]) -> None:
-        self._rows.append([(event.at_s, event.code, event.params) for event in events])
+        evidence = {place: event.evidence for place, event in enumerate(events) if event.evidence is not None}
+        self._rows.append([(event.at_s, event.code, event.params) for event in events], evidence)
 
     def newest(self, limit: int, *, before: int | None = None, without: Collection[str] = ()) -> Sequence[KeptEvent]:
         """Without those of a later version that this one has no words for."""
+        rows = self._rows.newest(limit, before=before, without=without)
+        shown = self._rows.with_evidence([id_ for id_, _ in rows])
         return [
-            KeptEvent(id=id_, event=Event(at_s=at_s, code=code, params=params))
-            for id_, (at_s, code, params) in self._rows.newest(limit, before=before, without=without)
+            KeptEvent(id=id_, event=Event(at_s=at_s, code=code, params=params), has_evidence=id_ in shown)
+            for id_, (at_s, code, params) in rows
             if code in CODES
         ]
 

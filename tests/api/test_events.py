@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from xml.etree import ElementTree
 
 import pytest
 from fastapi.testclient import TestClient
@@ -15,8 +16,10 @@ from ampacity.api.access import Role
 from ampacity.api.ports import Services
 from ampacity.api.server import create
 from ampacity.api.stream import Stream
+from ampacity.kept import KeptEvents
 from ampacity.runtime.chronicle import Chronicle, KeptEvent
 from ampacity.runtime.happenings import Event
+from ampacity.web.texts import text
 
 pytestmark = BOTH
 
@@ -81,8 +84,72 @@ def test_an_event_has_what_its_text_needs(with_events: Services, kept: Kept) -> 
             "code": "charger-offline",
             "params": {"charger": "Left", "charger_id": "left"},
             "severity": "warning",
+            "has_evidence": False,
         }
     ]
+
+
+EVIDENCE = json.dumps(
+    {
+        "version": 1,
+        "circuit": "House <1>",
+        "steps": [
+            {
+                "charger": "left",
+                "at_s": 1e9,
+                "from_s": 1e9 - 10,
+                "before_a": [0.0],
+                "after_a": [16.0],
+                "expected_a": [16.0, 0.0, 0.0],
+                "shown_a": [0.1, 15.9, 0.2],
+                "usual_a": [0.2, 0.2, 0.2],
+                "trace_s": [1e9 - 20, 1e9, 1e9 + 10],
+                "trace_a": [[3.0, 1.0, 2.0], [3.0, 9.0, 2.0], [3.0, 17.0, 2.0]],
+            }
+        ],
+    }
+)
+
+
+@pytest.fixture
+def with_evidence(services: Services) -> Services:
+    kept = KeptEvents(services.engine)
+    params = {"charger": "Left", "charger_id": "left", "circuit": "House", "found": "L2", "before": "L1"}
+    kept.append([offline(1.0), Event(at_s=2.0, code="wiring-moved", params=params, evidence=EVIDENCE)])
+    return replace(services, events=Chronicle(kept))
+
+
+def test_an_event_tells_whether_there_is_something_that_shows_it(with_evidence: Services) -> None:
+    told = client(with_evidence, Role.DRIVER).get("/api/v1/events").json()["events"]
+    assert [(one["code"], one["has_evidence"]) for one in told] == [("wiring-moved", True), ("charger-offline", False)]
+
+
+def test_what_shows_an_event_is_a_picture_in_the_words_of_the_reader(with_evidence: Services) -> None:
+    driver = client(with_evidence, Role.DRIVER)
+    number = driver.get("/api/v1/events").json()["events"][0]["id"]
+    picture = driver.get(f"/api/v1/events/{number}/evidence")
+    assert picture.headers["content-type"] == "image/svg+xml"
+    root = ElementTree.fromstring(picture.content)
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    said = "".join(root.itertext())
+    assert "House <1>" in said
+    assert text("en", "events.picture-expected") in said
+
+
+def test_an_event_without_evidence_has_no_picture(with_evidence: Services) -> None:
+    driver = client(with_evidence, Role.DRIVER)
+    number = driver.get("/api/v1/events").json()["events"][1]["id"]
+    assert driver.get(f"/api/v1/events/{number}/evidence").status_code == 404
+    assert driver.get("/api/v1/events/999999/evidence").status_code == 404
+    assert driver.get("/api/v1/events/0/evidence").status_code == 422
+
+
+def test_evidence_that_is_damaged_is_no_crash(services: Services) -> None:
+    kept = KeptEvents(services.engine)
+    kept.append([Event(at_s=2.0, code="clamp-lost", params={}, evidence="{}")])
+    answer = client(replace(services, events=Chronicle(kept)), Role.OWNER)
+    number = answer.get("/api/v1/events").json()["events"][0]["id"]
+    assert answer.get(f"/api/v1/events/{number}/evidence").json()["code"] == "picture-not-drawn"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from tests.links.meter_registers import identification_of
 from tests.links.postbox import closed_port
 from tests.links.test_modbus import blocks_of, served
 from tests.links.test_modbus_serial_line import Device, Reply, frame, line, meter_like, registers
@@ -17,7 +18,9 @@ from ampacity.devices.meter_family import MeterFamily
 from ampacity.links.modbus import SerialPort
 
 FAMILIES = meter_families()
-ON_BOTH = [family for family in FAMILIES.values() if family.serial is not None]
+SAYING = [one for one in FAMILIES.values() if one.identification is not None and not one.unusable]
+"""They say what they are."""
+ON_BOTH = [family for family in SAYING if family.serial is not None]
 
 
 async def looked(ways: Sequence[Way], units: Sequence[int]) -> list[Told]:
@@ -37,13 +40,12 @@ async def test_every_family_is_found_on_a_serial_line(family: MeterFamily, tmp_p
     assert (found.unit, found.family, found.wrong) == (2, family.id, ())
 
 
-@pytest.mark.parametrize("family", FAMILIES.values(), ids=lambda family: family.id)
+@pytest.mark.parametrize("family", SAYING, ids=lambda family: family.id)
 async def test_every_family_is_found_on_the_network(family: MeterFamily) -> None:
-    code = next(iter(family.identify_values))
-    async with served(blocks_of(family, code)) as port:
+    async with served(blocks_of(family)) as port:
         found = await looked([Way(host="127.0.0.1", port=port)], [1])
     assert [(one.family, one.model) for one in found if isinstance(one, Found)] == [
-        (family.id, family.identify_values[code])
+        (family.id, family.model_of(identification_of(family)))
     ]
 
 
@@ -112,10 +114,12 @@ async def test_what_is_no_meter_of_ours_is_told_by_its_code(device: Device, what
     assert what in found.what
 
 
-async def test_who_refuses_and_who_is_not_there_is_nobody(tmp_path: Path) -> None:
+async def test_who_refuses_is_no_meter_and_who_is_not_there_is_nobody(tmp_path: Path) -> None:
     async with line({1: unwilling}, tmp_path / "bus"):
         told = await looked(first_way(tmp_path / "bus"), [1, 2])
-    assert [type(one) for one in told] == [Nothing]
+    assert [one.what for one in told if isinstance(one, Found)] == [
+        "It answers, and does not say what it is: set its device by hand."
+    ]
     nowhere = await looked([Way(host="127.0.0.1", port=closed_port()), *serial_ways(str(tmp_path / "none"))], [1, 2])
     assert {type(one) for one in nowhere} == {Nothing}
     assert all(one.remedy for one in nowhere if isinstance(one, Nothing))

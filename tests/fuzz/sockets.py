@@ -170,7 +170,7 @@ class _Device:
         self.is_good = False
         sample = FAMILY.samples[0]
         self._words = {a + n: word for a, block in sample.registers.items() for n, word in enumerate(block)}
-        self._words[FAMILY.identify_address] = next(iter(FAMILY.identify_values))
+        self._words[FAMILY.identify_address or 0] = next(iter(FAMILY.identify_values))
         self._words.update({one.address: one.want for one in FAMILY.setup if one.want is not None})
 
     @asynccontextmanager

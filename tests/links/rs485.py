@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
+from tests.links.meter_registers import identification_of
 from tests.links.test_modbus_serial_line import crc, frame
 
 from ampacity.commission.probe import Way, serial_ways
@@ -144,7 +145,9 @@ def words_of_meter(family: MeterFamily, code: int | None = None, number: str = "
     words = {one.address: one.want for one in family.setup if one.want is not None}
     words.update({check.address + n: 0 for check in family.checks for n in range(check.count)})
     words.update({a + n: w for a, block in family.samples[0].registers.items() for n, w in enumerate(block)})
-    words[family.identify_address] = next(iter(family.identify_values)) if code is None else code
+    if family.identify_address is not None:
+        said = identification_of(family) if code is None else [code]
+        words.update({family.identify_address + n: word for n, word in enumerate(said)})
     if number and family.number_address is not None:
         packed = number.encode().ljust(2 * family.number_registers, b"\0")
         numbers = struct.unpack(f">{family.number_registers}H", packed)

@@ -279,7 +279,7 @@ async def test_a_device_without_these_registers_says_to_check_which_device_is_se
 
     async with device(other) as port:
         bus = Bus.tcp("127.0.0.1", port, answer_s=0.3)
-        with pytest.raises(MeterSilent, match=r"refuses to give 1 registers from 0x000b.*device set"):
+        with pytest.raises(MeterMismatch, match=r"does not say what it is\. Set device to the family"):
             await run_until(meter(bus), 1)
         await bus.close()
 

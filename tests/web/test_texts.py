@@ -146,11 +146,18 @@ def test_an_events_text_asks_for_nothing_that_the_event_does_not_have() -> None:
         "limit-exceeded": {"line", "measured_a", "limit_a"},
         "session-ended": {"energy_kwh"},
         "controller-started": {"version"},
+        "wiring-moved": {"found", "before"},
+        "wiring-learned": {"found"},
+        "charger-unseen": {"circuit"},
+        "report-changed": {"circuit", "share_pct"},
+        "clamp-lost": {"lines"},
+        "clamp-turned": {"lines"},
+        "ratio-changed": {"lines", "share_pct"},
         "notification-failed": {"way"},
         "update-available": {"version"},
     }
     for code in CODES:
-        thing = "circuit" if code.startswith(("meter", "budget", "limit")) else "charger"
+        thing = "circuit" if code.startswith(("meter", "budget", "limit", "clamp", "ratio")) else "charger"
         allowed = known[thing] | more.get(code, set()) | ({"by"} if code in OF_PEOPLE else set())
         assert params(TEXTS["en"]["events"][code]) <= allowed, code
 

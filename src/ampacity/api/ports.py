@@ -123,6 +123,8 @@ class Services:
     """Tells people who are not looking."""
     sessions: Sessions = field(default_factory=Sessions)
     """Those that go on."""
+    drawing: threading.Lock = field(default_factory=threading.Lock)
+    """Held while a picture is drawn."""
     saving: threading.Lock = field(default_factory=threading.Lock)
     """Held while site.toml is read, checked and written: two people who save at once do so one after the other."""
 

@@ -96,7 +96,8 @@ def _looked(installation: Installation) -> Facts:
 
 async def _look(installation: Installation) -> Facts:
     sources = Sources(time.monotonic)
-    meters = {one.meter: sources.meter(installation.site, one) for one in installation.meters}
+    links = {one.meter: sources.meter(installation.site, one) for one in installation.meters}
+    meters = {meter: link for meter, link in links.items() if link is not None}
 
     async def ask(name: str) -> None:
         meter = next(one for key, one in meters.items() if key == name)

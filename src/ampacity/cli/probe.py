@@ -18,12 +18,14 @@ from rich.progress import Progress
 from serial.tools.list_ports import comports
 
 from ampacity.api.machine import addresses
+from ampacity.cli.device_option import DeviceFiles
 from ampacity.cli.doctor import of_the_controller
 from ampacity.cli.out import FAILED, fail, print_json, say_warning, stderr
 from ampacity.cli.probe_shown import Findings, document, place_of, say, say_put, visitor_words, wrong_words
 from ampacity.commission.probe import Found, Way, probe, serial_ways
 from ampacity.commission.settings import set_right
 from ampacity.config.installation import Installation
+from ampacity.config.meter_place import ModbusPlace
 from ampacity.config.site_toml import load
 from ampacity.core.errors import AmpacityError
 from ampacity.devices.announced import Announcement, whose
@@ -96,6 +98,7 @@ def probe_command(
         list[str] | None, typer.Option("--serial", help="A port, as /dev/ttyUSB0; several times.")
     ] = None,
     units: Annotated[str, typer.Option("--units", help="Unit numbers: 1-10, or 1,33; all are 1-247.")] = "1-3",
+    device: DeviceFiles = None,
     ct_ratio: Annotated[
         str | None, typer.Option("--ct-ratio", help="What the transformers' labels say, as 250/5.", metavar="RATIO")
     ] = None,
@@ -212,12 +215,14 @@ def _ocpp_port(installation: Installation | None) -> int:
 
 def _of_site(installation: Installation, stated: Stated) -> list[_Target]:
     targets = []
-    for one in installation.meters:
-        way = Way(host=one.host, port=one.port)
-        if one.serial is not None:
-            way = Way(serial=SerialPort(one.serial, one.baud, one.parity, one.stop_bits))
-        its = {} if one.ct_ratio is None else {"ct_ratio": one.ct_ratio}
-        targets.append(_Target(ways=[way], units=[one.unit], stated={**its, **stated}))
+    for place in (one.place for one in installation.meters):
+        if not isinstance(place, ModbusPlace):
+            continue
+        way = Way(host=place.host, port=place.port)
+        if place.serial is not None:
+            way = Way(serial=SerialPort(place.serial, place.baud, place.parity, place.stop_bits))
+        its = {} if place.ct_ratio is None else {"ct_ratio": place.ct_ratio}
+        targets.append(_Target(ways=[way], units=[place.unit], stated={**its, **stated}))
     return targets
 
 

@@ -16,7 +16,8 @@ from ampacity.devices.announced import Announcement
 from ampacity.devices.meter_settings import Held
 from ampacity.links.mdns import Service
 from ampacity.links.meter_settings import Outcome, Put
-from ampacity.links.ocpp.admission import PROTOCOL, Knock
+from ampacity.links.ocpp.admission import Knock
+from ampacity.links.ocpp.versions import chosen
 from ampacity.links.ocpp.visitors import Visitor
 
 
@@ -125,8 +126,8 @@ def _say_visitors(visitors: Sequence[Visitor]) -> None:
         )
     for one in visitors:
         _print(f"[green]+[/] {escape(visitor_words(one))}")
-        if PROTOCOL not in one.protocols:
-            _print("  [yellow]![/] It does not offer OCPP 1.6J: set it to that.")
+        if chosen(one.protocols) is None:
+            _print("  [yellow]![/] It offers no version of OCPP that is spoken here: set it to 1.6J, 2.0.1 or 2.1.")
         stdout.print(escape(_charger_lines(one.ocpp_id)))
         if one.password:
             name = new_charger_name(one.ocpp_id, ())

@@ -14,7 +14,7 @@ from ampacity.commission.basis import Basis
 from ampacity.commission.expiry import Expiry
 from ampacity.commission.selfcheck import Finding, Verdict
 from ampacity.commission.steptest.judgement import Verdict as StepVerdict
-from ampacity.commission.steptest.mounting import Wiring, mountings
+from ampacity.commission.steptest.mounting import Mounting, Wiring, mountings
 from ampacity.commission.steptest.procedure import Ending
 from ampacity.commission.steptest.verdict import SURE, Quantity
 from ampacity.commission.told import came_to_nothing, clamp_findings, expiry_findings, step_findings
@@ -138,6 +138,25 @@ class Dossier:
             complete=verdict.ending is Ending.DONE,
         )
         return self._with(verdict.charger, step)
+
+    def with_wirings(self, charger: ChargerId, wirings: Sequence[Wiring]) -> Dossier:
+        """What daily life has left of the orders that the tests left open. Without a test nothing is kept here."""
+        step = self.steps.get(charger)
+        if step is None:
+            return self
+        left = tuple(tuple(int(line) for line in wiring) for wiring in wirings)
+        return replace(self, steps={**self.steps, charger: replace(step, wirings=left)})
+
+    def mounting_of(self, supply: Supply, meter: MeterId) -> Mounting | None:
+        """How a meter's clamps sit, by the tests of all chargers together; None: it is not known for sure."""
+        ways = mountings(supply)
+        tests = [one.mountings[meter] for one in self.steps.values() if len(one.mountings.get(meter, ())) == len(ways)]
+        if not tests:
+            return None
+        log = np.log(np.maximum(np.array(tests), 1e-300)).sum(axis=0)
+        chance = np.exp(log - log.max())
+        best = int(np.argmax(chance))
+        return ways[best] if chance[best] >= SURE * chance.sum() else None
 
     def with_expiry(self, result: Expiry, made: Made, *, vendor: str, model: str, firmware: str) -> Dossier:
         """A test that came to nothing does not take away what one of the same charger found before."""

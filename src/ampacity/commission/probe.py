@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from ampacity.core.errors import DeviceError
 from ampacity.core.observations import MeterReading
 from ampacity.core.site import MeterId
-from ampacity.devices.meter_family import FrameAbsurd, MeterFamily
+from ampacity.devices.meter_family import FrameAbsurd, MeterFamily, identifications
 from ampacity.devices.meter_settings import Held, Stated
+from ampacity.devices.numbers import unsigned_of
 from ampacity.links.meter_settings import Remark, read_setup
-from ampacity.links.modbus import Bus, LineNeverSilent, SerialPort
+from ampacity.links.modbus import Bus, LineNeverSilent, MeterRefuses, SerialPort
 
 ANSWER_S = 0.6
 """The slowest meter known takes 0.5 s."""
@@ -215,20 +216,34 @@ class _Look:
         self._strays = self._bus.strays
 
     async def _asked(self) -> Found:
-        code = 0
-        for address in sorted({family.identify_address for family in self._families.values()}):
-            code = await self._identification(address)
+        code: int | None = None
+        for place in identifications(self._families.values()):
+            try:
+                words = await self._identification(place)
+            except MeterRefuses:
+                continue
+            number = unsigned_of(words, low_word_first=False)
+            code = number if code is None else code
             for family in self._families.values():
-                if family.identify_address == address and code in family.identify_values:
-                    return await self._alone(await self._details(family, code))
+                model = family.model_of(words) if family.identification == place else None
+                if model is not None and family.unusable:
+                    return self._unusable(f"It is a {model}, which can't be used. {family.unusable}", number)
+                if model is not None:
+                    return await self._alone(await self._details(family, number, model))
             for family in self._families.values():
-                if family.identify_address == address and code in family.identify_reject:
-                    return self._unusable(f"It identifies itself as {code}. {family.identify_reject[code]}", code)
+                if family.identification == place and number in family.identify_reject:
+                    why = f"It identifies itself as {number}. {family.identify_reject[number]}"
+                    return self._unusable(why, number)
+        if code is None:
+            return self._unusable("It answers, and does not say what it is: set its device by hand.")
         return self._unusable(f"It answers, and identifies itself as {code}, which no known meter does.", code)
 
-    async def _identification(self, address: int) -> int:
+    async def _identification(self, place: tuple[int, int, bool]) -> list[int]:
+        address, count, holding = place
         try:
-            return (await self._read(address, 1))[0]
+            return await self._read(address, count, holding=holding)
+        except MeterRefuses:
+            raise
         except DeviceError:
             if self._way.serial is not None and self._bus.connected:
                 await self._bus.settle()  # as before the next question
@@ -236,12 +251,11 @@ class _Look:
                     raise _Unreadable(LATE) from None
             raise
 
-    async def _details(self, family: MeterFamily, code: int) -> Found:
+    async def _details(self, family: MeterFamily, code: int, model: str) -> Found:
         """Of a meter that is known."""
-        model = family.identify_values[code]
         number = None
         if family.number_address is not None:
-            words = await self._optional(family.number_address, family.number_registers)
+            words = await self._optional(family.number_address, family.number_registers, holding=family.function == 3)
             number = None if words is None else family.own_number(words)
         before = self._bus.tally(self._unit).garbled
         setup = await read_setup(self._bus, self._unit, family, model, self._stated)
@@ -263,7 +277,7 @@ class _Look:
     async def _shown(self, family: MeterFamily) -> tuple[MeterReading | None, str]:
         registers: dict[int, int] = {}
         for address, count in family.reads:
-            words = await self._optional(address, count)
+            words = await self._optional(address, count, holding=family.function == 3)
             if words is None:
                 return None, "What it measures could not be read."
             registers.update(enumerate(words, start=address))
@@ -282,9 +296,11 @@ class _Look:
             return found
         if self._garbled or await self._hears_more():
             await self._begin()
-            address = self._families[str(found.family)].identify_address
+            place = self._families[str(found.family)].identification
+            assert place is not None
             for _ in range(AGAIN):
-                if await self._optional(address, 1) != [found.code] or self._garbled:
+                words = await self._optional(place[0], place[1], holding=place[2])
+                if words is None or unsigned_of(words, low_word_first=False) != found.code or self._garbled:
                     raise _Unreadable(CLASH)
             if await self._hears_more():
                 raise _Unreadable(BESIDE)
@@ -295,14 +311,14 @@ class _Look:
         await self._bus.overhear(self._alone_s)
         return self._bus.strays > self._strays
 
-    async def _optional(self, address: int, count: int) -> list[int] | None:
+    async def _optional(self, address: int, count: int, *, holding: bool = False) -> list[int] | None:
         """None: it has not that."""
         try:
-            return await self._read(address, count)
+            return await self._read(address, count, holding=holding)
         except DeviceError:
             return None
 
-    async def _read(self, address: int, count: int) -> list[int]:
+    async def _read(self, address: int, count: int, *, holding: bool = False) -> list[int]:
         """
         Raises:
             DeviceError: no answer, or that it will not.
@@ -311,7 +327,7 @@ class _Look:
         for _ in range(AGAIN):
             before = self._bus.tally(self._unit).garbled
             try:
-                return await self._bus.read(self._unit, address, count)
+                return await self._bus.read(self._unit, address, count, holding=holding)
             except DeviceError:
                 if self._bus.tally(self._unit).garbled == before:
                     raise

@@ -9,6 +9,7 @@ from ampacity.commission.probe import AGAIN, ANSWER_S, TAKEN_REMEDY, Found
 from ampacity.core.errors import AmpacityError, DeviceError
 from ampacity.devices.meter_family import MeterFamily
 from ampacity.devices.meter_settings import Held
+from ampacity.devices.numbers import unsigned_of
 from ampacity.links.meter_settings import READ_BACK_EVERY_S, Put, put_right
 from ampacity.links.modbus import Bus
 
@@ -70,21 +71,27 @@ async def _must_be(bus: Bus, found: Found, family: MeterFamily) -> None:
     place = f"{found.way.place}, unit {found.unit}"
     number = found.own_number
     try:
-        code = (await _read(bus, found.unit, family.identify_address, 1))[0]
+        asked = family.identification
+        assert asked is not None
+        words = await _read(bus, found.unit, asked[0], asked[1], holding=asked[2])
+        code = unsigned_of(words, low_word_first=False)
         if family.number_address is not None and number is not None:
-            number = family.own_number(await _read(bus, found.unit, family.number_address, family.number_registers))
+            told = await _read(
+                bus, found.unit, family.number_address, family.number_registers, holding=family.function == 3
+            )
+            number = family.own_number(told)
     except DeviceError as error:
         raise MeterChanged(f"{place}: {error.what} Nothing was written.", remedy=error.remedy) from error
     if (code, number) != (found.code, found.own_number):
         raise MeterChanged(f"{place}: another device answers than the {found.model} that was found.")
 
 
-async def _read(bus: Bus, unit: int, address: int, count: int) -> list[int]:
+async def _read(bus: Bus, unit: int, address: int, count: int, *, holding: bool = False) -> list[int]:
     """
     Raises:
         DeviceError: no good answer, again and again.
     """
     for _ in range(AGAIN - 1):
         with suppress(DeviceError):
-            return await bus.read(unit, address, count)
-    return await bus.read(unit, address, count)
+            return await bus.read(unit, address, count, holding=holding)
+    return await bus.read(unit, address, count, holding=holding)

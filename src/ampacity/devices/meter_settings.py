@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-WORDS = {"int16": 1, "uint16": 1, "int32": 2, "uint32": 2}
-"""How many registers a number takes."""
-_SIGNED = ("int16", "int32")
+from ampacity.devices.numbers import WORDS
 
 STATED = ("ct_ratio",)
 """What only the installer knows: primary current of the transformers by secondary current."""
@@ -126,16 +124,6 @@ class Check:
         return list(dict.fromkeys([*found, *(words for bit, words in self.bits.items() if number >> bit & 1)]))
 
 
-def number_of(words: Sequence[int], type_: str, *, low_word_first: bool) -> int:
-    """The number that registers hold."""
-    number = 0
-    for word in reversed(words) if low_word_first else words:
-        number = number << 16 | word
-    if type_ in _SIGNED and number >> (16 * len(words) - 1):
-        number -= 1 << 16 * len(words)
-    return number
-
-
 def words_of(number: int, type_: str, *, low_word_first: bool) -> list[int]:
     """The registers that hold a number.
 
@@ -143,7 +131,7 @@ def words_of(number: int, type_: str, *, low_word_first: bool) -> list[int]:
         ValueError: it does not fit.
     """
     count = WORDS[type_]
-    raw = number + (1 << 16 * count) if number < 0 and type_ in _SIGNED else number
+    raw = number + (1 << 16 * count) if number < 0 and type_.startswith("int") else number
     if not 0 <= raw < 1 << 16 * count:
         raise ValueError(f"{number} is no {type_}")
     words = [raw >> 16 * n & 0xFFFF for n in range(count)]

@@ -10,7 +10,8 @@ from typing import Protocol
 
 from ampacity.core.errors import DeviceError
 from ampacity.devices.meter_family import MeterFamily
-from ampacity.devices.meter_settings import Check, Held, Lock, Setting, Stated, number_of, words_of
+from ampacity.devices.meter_settings import Check, Held, Lock, Setting, Stated, words_of
+from ampacity.devices.numbers import number_of
 
 READ_BACK = 5
 READ_BACK_EVERY_S = 1.0

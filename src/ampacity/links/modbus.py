@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import termios
 import time
@@ -11,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import structlog
-from pymodbus import ModbusException
+from pymodbus import FramerType, ModbusException
 from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
 from pymodbus.constants import ExcCodes
 from pymodbus.exceptions import ConnectionException
@@ -21,7 +22,7 @@ from ampacity.core.errors import DeviceError
 from ampacity.core.observations import MeterReading, Observation
 from ampacity.core.phases import PhaseAmps
 from ampacity.core.site import MeterId
-from ampacity.devices.meter_family import FrameAbsurd, MeterFamily
+from ampacity.devices.meter_family import SUNSPEC_END, SUNSPEC_MARK, USUAL, FrameAbsurd, MeterFamily
 from ampacity.devices.meter_settings import Stated
 from ampacity.links.meter_settings import Setup, read_setup
 from ampacity.links.tally import Tally
@@ -35,6 +36,9 @@ SETTINGS_EVERY_S = 600.0
 SILENT_AFTER = 5
 """So many periods without an answer: the link is given up and built anew."""
 
+LONGEST_CHAIN = 40
+"""Models of a SunSpec device; a longer chain has no end."""
+
 LOUD_S = 5.0
 """A serial line that was not silent once in this time is not ours alone, or disturbed."""
 
@@ -46,6 +50,8 @@ _EXCEPTION_BYTES, _WRITTEN_BYTES = 5, 8
 _ILLEGAL_FUNCTION = 1
 _BEHIND_GATEWAY = (ExcCodes.GATEWAY_PATH_UNAVIABLE, ExcCodes.GATEWAY_NO_RESPONSE)
 
+_ANOTHER = "Use a meter that measures each line; `ampacity devices` lists them."
+
 _log = structlog.get_logger("ampacity.meter")
 
 
@@ -54,6 +60,10 @@ class MeterSilent(DeviceError):
 
     code = "meter-silent"
     remedy = "Check that it has power, its address and cable, and that no other system holds its only connection."
+
+
+class MeterRefuses(MeterSilent):
+    """It answers, and has not what it is asked for."""
 
 
 class MeterMismatch(DeviceError):
@@ -155,6 +165,24 @@ class Bus:
 
         remedy = "Check power, network and address, and that no other system holds the only connection."
         return cls(make, answer_s=answer_s, serial=None, unreachable=remedy)
+
+    @classmethod
+    def rtu_over_tcp(cls, host: str, port: int, *, answer_s: float) -> Bus:
+        """Frames of a serial line behind a plain adapter: as on the line, an answer does not say what it is to."""
+
+        def make(tap: Tap) -> Client:
+            return AsyncModbusTcpClient(
+                host,
+                port=port,
+                framer=FramerType.RTU,
+                timeout=answer_s,
+                retries=0,
+                reconnect_delay=0,
+                trace_packet=tap,
+            )
+
+        remedy = "Check power, network and address of the adapter, and that it passes frames on as they are."
+        return cls(make, answer_s=answer_s, serial=SerialPort(f"{host}:{port}", 9600, "N", 1), unreachable=remedy)
 
     @classmethod
     def rtu(cls, port: SerialPort, *, answer_s: float, loud_s: float = LOUD_S) -> Bus:
@@ -391,7 +419,7 @@ def _refusal(unit: int, deed: str, code: int) -> MeterSilent:
             f"The gateway gets no answer from unit {unit}.",
             remedy="Check that the meter has power, its wiring to the gateway, its unit number, baud and parity.",
         )
-    return MeterSilent(
+    return MeterRefuses(
         f"Unit {unit} refuses to {deed} (exception {code}).",
         remedy="Check that the device set is the one installed.",
     )
@@ -499,7 +527,7 @@ class ModbusMeter:
                     settings_s = self._now_s()
                     # Some meters pass over what they have not, and each such question takes a second.
                     await self._read_setup(family, without=self.setup.unread)
-            due += self._period_s
+            due += max(self._period_s, family.refresh_s)
             if due < loop.time():
                 due = loop.time()  # after a stall there is no burst
             await asyncio.sleep(due - loop.time())
@@ -508,7 +536,7 @@ class ModbusMeter:
         registers: dict[int, int] = {}
         at_s = None
         for address, count in family.reads:
-            words = await self._read(address, count)
+            words = await self._read(family, address, count)
             at_s = self._now_s() if at_s is None else at_s
             registers.update(enumerate(words, start=address))
         at_s = self._now_s() if at_s is None else at_s
@@ -527,13 +555,14 @@ class ModbusMeter:
         registers: dict[int, int] = {}
         try:
             for address, count in family.slow_reads:
-                registers.update(enumerate(await self._read(address, count), start=address))
-            self._count(family.energy_import_wh(registers))
-            hertz = family.values(family.frequency, registers)[0]
+                registers.update(enumerate(await self._read(family, address, count), start=address))
+            if (energy_wh := family.energy_import_wh(registers)) is not None:
+                self._count(energy_wh)
+            hertz = family.frequency_hz(registers)
         except (MeterSilent, FrameAbsurd) as error:
             _log.debug("meter-slow-figures", meter=self.name, what=error.what)
             return
-        wrong = min(abs(hertz - 50), abs(hertz - 60)) > 1
+        wrong = hertz is not None and min(abs(hertz - 50), abs(hertz - 60)) > 1
         if wrong and not self._frequency_wrong:
             _log.warning("meter-frequency", meter=self.name, hertz=hertz, remedy="Check the meter's wiring and model.")
         self._frequency_wrong = wrong
@@ -553,7 +582,7 @@ class ModbusMeter:
         if family.number_address is None:
             return
         try:
-            number = family.own_number(await self._read(family.number_address, family.number_registers))
+            number = family.own_number(await self._read(family, family.number_address, family.number_registers))
         except MeterSilent as error:
             _log.debug("meter-number-unread", meter=self.name, what=error.what)
             return
@@ -568,30 +597,25 @@ class ModbusMeter:
             )
         self.own_number = number or self.own_number
 
-    async def _read(self, address: int, count: int) -> list[int]:
-        return await self._bus.read(self._unit, address, count)
+    async def _read(self, family: MeterFamily, address: int, count: int) -> list[int]:
+        if family.quiet_s:
+            await asyncio.sleep(family.quiet_s)
+        return await self._bus.read(self._unit, address, count, holding=family.function == _HOLDING)
 
     async def _identify(self) -> MeterFamily:
         known = self._family
-        address = known.identify_address if known is not None else 0x000B
+        if known is not None and known.unusable:
+            raise MeterMismatch(f"{self.name}: a {known.id} can't be used. {known.unusable}", remedy=_ANOTHER)
         try:
-            code = (await self._read(address, 1))[0]
+            if known is not None and known.sunspec is not None:
+                family, model = await self._walked(known)
+            elif known is not None and known.identification is None:
+                family, model = known, known.models[0]
+                await self._reading(known)  # it says what a meter may say
+            else:
+                family, model = await self._recognised(known)
         except MeterSilent as error:
             raise self._named(error) from error
-        if known is not None and code in known.identify_values:
-            family, model = known, known.identify_values[code]
-        else:
-            for family in self._families.values():
-                if code in family.identify_values:
-                    model = family.identify_values[code]
-                    break
-            else:
-                raise self._unknown(code)
-            if known is not None:
-                raise MeterMismatch(
-                    f"{self.name}: {model} answers, but {known.id} is set.",
-                    remedy=f'Set device = "{family.id}" or "auto", or check the address.',
-                )
         if self._lines > family.phases:
             raise MeterMismatch(
                 f"{self.name}: {model} measures {family.phases} line{'s' if family.phases > 1 else ''}, the supply "
@@ -600,8 +624,71 @@ class ModbusMeter:
             )
         if self.identified != model:
             self.identified = model
-            _log.info("meter-identified", meter=self.name, model=model, family=family.id)
+            _log.info("meter-identified", meter=self.name, model=model, family=family.id, verified=family.verified)
         return family
+
+    async def _recognised(self, known: MeterFamily | None) -> tuple[MeterFamily, str]:
+        """By its identification; of a family that is set, by its own first."""
+        families = sorted(self._families.values(), key=lambda one: (one is not known, one.identify_address != USUAL))
+        words: dict[tuple[int, int, bool], list[int]] = {}
+        refused: MeterSilent | None = None
+        for family in families:
+            place = family.identification
+            if place is None:
+                continue
+            if place not in words:
+                try:
+                    words[place] = await self._bus.read(self._unit, place[0], place[1], holding=place[2])
+                except MeterRefuses as error:
+                    words[place], refused = [], error
+            model = family.model_of(words[place]) if words[place] else None
+            if model is None:
+                continue
+            if known is not None and family is not known:
+                raise MeterMismatch(
+                    f"{self.name}: {model} answers, but {known.id} is set.",
+                    remedy=f'Set device = "{family.id}" or "auto", or check the address.',
+                )
+            if family.unusable:
+                raise MeterMismatch(f"{self.name}: a {model} can't be used. {family.unusable}", remedy=_ANOTHER)
+            return family, model
+        for family in families:
+            if known is None and family.sunspec is not None:
+                with contextlib.suppress(MeterMismatch, MeterRefuses):
+                    return await self._walked(family)
+        usual = next((found for (address, _, _), found in words.items() if address == USUAL and found), None)
+        if usual is None and refused is not None:
+            raise MeterMismatch(
+                f"{self.name} answers, and does not say what it is.",
+                remedy="Set device to the family that is installed; `ampacity devices` lists them.",
+            )
+        raise self._unknown(usual[0] if usual else 0)
+
+    async def _walked(self, family: MeterFamily) -> tuple[MeterFamily, str]:
+        """Along the chain of a SunSpec device, to the model of a meter."""
+        assert family.sunspec is not None
+        for base in family.sunspec.bases:
+            try:
+                mark = await self._bus.read(self._unit, base, 2, holding=True)
+            except MeterRefuses:
+                continue
+            if tuple(mark) != SUNSPEC_MARK:
+                continue
+            at, seen = base + 2, []
+            for _ in range(LONGEST_CHAIN):
+                model, length = await self._bus.read(self._unit, at, 2, holding=True)
+                if model in family.sunspec.models:
+                    return family.located(model, at), f"SunSpec model {model}"
+                if model == SUNSPEC_END:
+                    break
+                seen.append(model)
+                at += 2 + length
+            raise MeterMismatch(
+                f"{self.name}: its chain of models ({', '.join(map(str, seen)) or 'empty'}) has none of "
+                f"{', '.join(map(str, family.sunspec.models))}.",
+                remedy="Choose the other SunSpec family, or check the unit: the meter may be another one behind it.",
+            )
+        raise MeterMismatch(f"{self.name} has no SunSpec chain.", remedy="Set the device that is installed.")
 
     def _unknown(self, code: int) -> MeterMismatch:
         for family in self._families.values():

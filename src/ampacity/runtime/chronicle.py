@@ -31,6 +31,8 @@ class KeptEvent:
     id: int
     """Later events have higher ones."""
     event: Event
+    """Without its evidence."""
+    has_evidence: bool = False
 
 
 class EventStore(Protocol):

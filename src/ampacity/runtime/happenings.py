@@ -49,6 +49,8 @@ class Event:
     """One of CODES: stable; its words are the text `events.<code>`."""
     params: Mapping[str, Param]
     """`charger` and `circuit` are names for people, as they were then; `charger_id` and `circuit_id` the site's own."""
+    evidence: str | None = None
+    """What shows it, as JSON, of which a picture can be made; None: there is none."""
 
     @property
     def severity(self) -> Severity:
@@ -98,6 +100,16 @@ CODES: Mapping[str, Severity] = {
     "controller-started": Severity.INFO,
     "site-changed": Severity.INFO,
     "record-gap": Severity.WARNING,
+    "wiring-moved": Severity.ALARM,
+    "charger-unseen": Severity.ALARM,
+    "report-changed": Severity.WARNING,
+    "steps-fit": Severity.INFO,
+    "clamp-lost": Severity.ALARM,
+    "clamp-turned": Severity.ALARM,
+    "clamps-moved": Severity.ALARM,
+    "ratio-changed": Severity.ALARM,
+    "clamps-fit": Severity.INFO,
+    "wiring-learned": Severity.INFO,
     "notification-failed": Severity.WARNING,
     "update-available": Severity.INFO,
 }

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, and_, delete, exists, select
 
 from ampacity.storage.database import free_pages, writing
 from ampacity.storage.rollup import DIGITS, MINUTE_S, QUARTER_S, Spread, minute_of, second_rows, span_of, spread_rows
-from ampacity.storage.schema import batches, events, gaps, rollups, runs, seconds, sites, snapshots
+from ampacity.storage.schema import batches, event_evidence, events, gaps, rollups, runs, seconds, sites, snapshots
 
 RESOLUTIONS_S = (1, MINUTE_S, QUARTER_S)
 PAGE_ROWS = 64
@@ -87,6 +87,7 @@ def forget(engine: Engine, retention: Retention, wall_s: float) -> int:
             (sites.c.id, ~exists().where(runs.c.id == sites.c.run)),
             (gaps.c.id, ~exists().where(runs.c.id == gaps.c.run)),
             (events.c.id, events.c.at_s < wall_s - retention.minutes_days * DAY_S),
+            (event_evidence.c.event, ~exists().where(events.c.id == event_evidence.c.event)),
         ):
             gone += connection.execute(delete(key.table).where(key.in_(select(key).where(old).limit(SLICE)))).rowcount
         start = rollups.c.start_s

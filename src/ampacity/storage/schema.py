@@ -96,6 +96,12 @@ events = Table(
     Index("event_by_time", "at_s"),
     sqlite_autoincrement=True,  # a page that asks for what is older must not get what is newer
 )
+event_evidence = Table(
+    "event_evidence",
+    metadata,
+    Column("event", BIG, primary_key=True, autoincrement=False, doc="its id"),
+    Column("body", String, nullable=False, doc="JSON, of which a picture is made; see commission.watch"),
+)
 tallies = Table(
     "tally",
     metadata,
