@@ -1,6 +1,7 @@
 """Many OCPP chargers in one process, for the benches: python bench/fake_chargers.py PORT COUNT MODE.
 
 MODE "report": each sends MeterValues of 8 samples as fast as they are answered, for 10 s; prints how many in all.
+MODE "report2": the same in a TransactionEvent of OCPP 2.0.1.
 MODE "obey": each accepts setpoints and prints `NUMBER LIMIT TIME` for each, TIME by the machine's monotonic clock.
 """
 
@@ -24,17 +25,41 @@ _SAMPLES: list[dict[str, str]] = [
 ]
 
 
-async def report(port: int, number: int) -> int:
-    async with _connection(port, number) as socket:
-        payload = {
-            "connectorId": 1,
-            "transactionId": 1,
-            "meterValue": [{"timestamp": "2026-01-01T00:00:00Z", "sampledValue": _SAMPLES}],
-        }
+_SAMPLES_2: list[dict[str, Any]] = [
+    {**one, "value": float(one["value"]), "unitOfMeasure": {"unit": one["unit"]}} for one in _SAMPLES
+]
+for _one in _SAMPLES_2:
+    del _one["unit"]
+_NOW = "2026-01-01T00:00:00Z"
+_REPORTS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "report": (
+        "ocpp1.6",
+        "MeterValues",
+        {"connectorId": 1, "transactionId": 1, "meterValue": [{"timestamp": _NOW, "sampledValue": _SAMPLES}]},
+    ),
+    "report2": (
+        "ocpp2.0.1",
+        "TransactionEvent",
+        {
+            "eventType": "Updated",
+            "timestamp": _NOW,
+            "triggerReason": "MeterValuePeriodic",
+            "seqNo": 1,
+            "transactionInfo": {"transactionId": "4f1c8a52-2f0e-4d7b-9f3e-0b5f7f1a1c11", "chargingState": "Charging"},
+            "evse": {"id": 1, "connectorId": 1},
+            "meterValue": [{"timestamp": _NOW, "sampledValue": _SAMPLES_2}],
+        },
+    ),
+}
+
+
+async def report(port: int, number: int, mode: str) -> int:
+    protocol, action, payload = _REPORTS[mode]
+    async with _connection(port, number, protocol) as socket:
         text = json.dumps(payload)
         done, end_s = 0, time.monotonic() + REPORT_S
         while time.monotonic() < end_s:
-            await socket.send(f'[2,"{done}","MeterValues",{text}]')
+            await socket.send(f'[2,"{done}","{action}",{text}]')
             while not (await socket.recv()).startswith(f'[3,"{done}"'):
                 pass
             done += 1
@@ -61,15 +86,15 @@ async def obey(port: int, number: int) -> None:
                 print(number, period["limit"], at_s, flush=True)
 
 
-def _connection(port: int, number: int) -> Any:
+def _connection(port: int, number: int, protocol: str = "ocpp1.6") -> Any:
     return websockets.connect(
-        f"ws://127.0.0.1:{port}/c{number}", subprotocols=[websockets.Subprotocol("ocpp1.6")], compression=None
+        f"ws://127.0.0.1:{port}/c{number}", subprotocols=[websockets.Subprotocol(protocol)], compression=None
     )
 
 
 async def main(port: int, count: int, mode: str) -> None:
-    if mode == "report":
-        print(sum(await asyncio.gather(*(report(port, number) for number in range(count)))))
+    if mode in _REPORTS:
+        print(sum(await asyncio.gather(*(report(port, number, mode) for number in range(count)))))
     else:
         await asyncio.gather(*(obey(port, number) for number in range(count)))
 

@@ -1,6 +1,7 @@
-"""MeterValues of 8 samples from 200 connected chargers: decoded to reports and answered, for each second of our CPU.
+"""Reports of 8 samples from 200 connected chargers: decoded and answered, for each second of our CPU.
 
-The chargers run in a process of their own, on the other core. python bench/ocpp_throughput.py [CHARGERS]
+First as MeterValues of OCPP 1.6, then in TransactionEvents of 2.0.1, and their ratio. The chargers run in a process of
+their own, on the other core. python bench/ocpp_throughput.py [CHARGERS]
 """
 
 from __future__ import annotations
@@ -52,8 +53,8 @@ def server_of(count: int) -> OcppServer:
     )
 
 
-async def main(count: int) -> None:
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
+async def measured(count: int, mode: str) -> tuple[float, float]:
+    """Reports for each second of our CPU, and for each second."""
     reports = 0
 
     def put(one: Observation) -> None:
@@ -65,7 +66,7 @@ async def main(count: int) -> None:
     task = asyncio.create_task(server.run(put))
     await server.listening.wait()
     child = await asyncio.create_subprocess_exec(
-        sys.executable, str(FAKE), str(server.port), str(count), "report", stdout=asyncio.subprocess.PIPE
+        sys.executable, str(FAKE), str(server.port), str(count), mode, stdout=asyncio.subprocess.PIPE
     )
     while len(server.stations) < count:
         await asyncio.sleep(0.05)
@@ -74,7 +75,17 @@ async def main(count: int) -> None:
     wall_s, used_s, done = time.monotonic() - begin_s, time.process_time() - cpu_s, reports - first
     await child.communicate()
     task.cancel()
-    print(f"{count} chargers: {done / wall_s:,.0f} reports/s, {done / used_s:,.0f} for each second of our CPU")
+    return done / used_s, done / wall_s
+
+
+async def main(count: int) -> None:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
+    rates = {}
+    for version, mode in (("1.6", "report"), ("2.0.1", "report2")):
+        rates[version], per_s = await measured(count, mode)
+        rate = f"{rates[version]:,.0f} for each second of our CPU"
+        print(f"OCPP {version}, {count} chargers: {per_s:,.0f} reports/s, {rate}")
+    print(f"2.0.1 to 1.6: {rates['2.0.1'] / rates['1.6']:.2f}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,10 @@
 """Step tests on random sites: every mounting, wiring, ratio and side of a meter; buildings from quiet to noisy; cars
 with dead time and slow ramps. Prints what was decided, what stayed open, and whatever was wrong.
 
-    python bench/steptest.py --sites 2000 [--seed 1] [--save]
+    python bench/steptest.py --sites 2000 [--seed 1] [--every] [--save]
+
+`--every` goes beyond chance: every mounting of the clamps on every supply, with every wiring of a charger, each once,
+in a site that is otherwise a random one.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from pathlib import Path
 
 from ampacity.commission.steptest.ground import Ground, NoGround, room_for
 from ampacity.commission.steptest.judgement import Answer, Verdict
-from ampacity.commission.steptest.mounting import Clamp, load_of, mountings, wirings
+from ampacity.commission.steptest.mounting import Clamp, Mounting, Wiring, load_of, mountings, wirings
 from ampacity.core.phases import Line, PhaseAmps, Supply
 from ampacity.core.site import Charger, ChargerId, Circuit, CircuitId, Meter, MeterId, Site
 from ampacity.sim.mounted import CarAtCharger, MountedMeter, line_volts
@@ -28,6 +31,7 @@ from ampacity.sim.steptest import Found, Load, Told, tested
 from ampacity.sim.tables import read_building
 
 DATA = Path(__file__).parent / "data"
+RESULTS = Path(__file__).parent / "results"
 TRACES = ("house_day_1s", "apartments8_day_1s", "apartments20_day_1s")
 METER, CHARGER = MeterId("main"), ChargerId("a")
 SUPPLIES = (Supply.THREE_PHASE,) * 6 + (
@@ -53,10 +57,32 @@ class Case:
     limit_by: Ground
 
 
-def case(number: int, seed: int) -> Case:
+@dataclass(frozen=True)
+class Fixed:
+    """What is not left to chance."""
+
+    supply: Supply
+    mounting: Mounting
+    wiring: Wiring
+
+
+def every() -> list[Fixed]:
+    """Every mounting on every supply, with every wiring of a charger."""
+    return [
+        Fixed(supply, mounting, wiring)
+        for supply in Supply
+        for phases in range(2 if supply is Supply.LINE_TO_LINE else 1, len(supply.lines) + 1)
+        for wiring in wirings(supply, phases)
+        for mounting in mountings(supply)
+    ]
+
+
+def case(number: int, seed: int, fixed: Fixed | None = None) -> Case:
     """The same numbers give the same site."""
     draw = random.Random(f"{seed} {number}")
     supply = draw.choice(SUPPLIES)
+    if fixed is not None:
+        supply = fixed.supply
     lines = len(supply.lines)
     kind, load, worst = _building(draw, supply)
     by = Ground.WORST_LOAD if draw.random() < 0.7 else Ground.METER
@@ -64,6 +90,8 @@ def case(number: int, seed: int) -> Case:
     if supply is Supply.LINE_TO_LINE and phases == 1:
         phases = 2
     wiring = draw.choice(wirings(supply, phases))
+    if fixed is not None:
+        wiring, phases = fixed.wiring, len(fixed.wiring)
     fewest = 2 if phases == 2 and supply is not Supply.THREE_PHASE else 1
     uses = draw.randint(fewest, phases) if draw.random() < 0.5 else phases
     room_a = draw.uniform(11.0, 30.0)
@@ -98,7 +126,7 @@ def case(number: int, seed: int) -> Case:
             ),
         ),
     )
-    meter = _meter(draw, supply, checked=checked)
+    meter = _meter(draw, supply, checked=checked, mounting=None if fixed is None else fixed.mounting)
     car = CarAtCharger(
         charger=CHARGER,
         wiring=tuple(int(line) for line in wiring),
@@ -162,9 +190,10 @@ def _made(draw: random.Random, kind: str, lines: int) -> list[tuple[float, ...]]
     return rows
 
 
-def _meter(draw: random.Random, supply: Supply, *, checked: bool) -> MountedMeter:
+def _meter(draw: random.Random, supply: Supply, *, checked: bool, mounting: Mounting | None) -> MountedMeter:
     lines = len(supply.lines)
-    mounting = draw.choice(mountings(supply)) if draw.random() < 0.75 else mountings(supply)[0]
+    drawn = draw.choice(mountings(supply)) if draw.random() < 0.75 else mountings(supply)[0]
+    mounting = mounting or drawn
     ratios = [1.0] * lines
     if not checked:
         fate = draw.random()
@@ -274,9 +303,9 @@ class Outcome:
     seconds: float = 0.0
 
 
-def run(numbers: tuple[int, int]) -> Outcome:
-    number, seed = numbers
-    one = case(number, seed)
+def run(asked: tuple[int, int, Fixed | None]) -> Outcome:
+    number, seed, fixed = asked
+    one = case(number, seed, fixed)
     try:
         room = room_for(one.found.site, CHARGER, checked=one.found.checked)
     except NoGround as error:
@@ -301,31 +330,55 @@ def run(numbers: tuple[int, int]) -> Outcome:
     )
 
 
+def summary(title: str, told: Sequence[Outcome], took_s: float) -> list[str]:
+    """For people."""
+    done = [one for one in told if not one.refused]
+    opens = [one for one in done if one.open]
+    out = [
+        f"{title}: {len(done)} tests ({len(told) - len(done)} more sites have no room for one): wrong "
+        f"{sum(bool(one.wrong) for one in done)}, undecided {len(opens)} "
+        f"({100 * len(opens) / max(1, len(done)):.2f} %), over the limit by our doing "
+        f"{sum(one.over_s for one in done):.2f} s, longest test {max((one.seconds for one in done), default=0):.0f} s. "
+        f"Reckoned in {took_s:.0f} s."
+    ]
+    for building, count in sorted(Counter(one.building for one in done).items()):
+        left = Counter(", ".join(one.open) for one in opens if one.building == building)
+        said = "; ".join(f"{number} {what}" for what, number in left.most_common())
+        out.append(f"  {building}: {count} tests, undecided {sum(left.values())}" + (f": {said}" if said else ""))
+    return out
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sites", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--every", action="store_true", help="every mounting and wiring once as well")
     parser.add_argument("--tell", action="store_true", help="every site that stayed open or went over")
+    parser.add_argument("--save", action="store_true", help="to results/steptest.txt")
     asked = parser.parse_args()
-    began = time.monotonic()
-    all_told: list[Outcome] = []
-    with multiprocessing.Pool() as pool:
-        for one in pool.imap(run, [(asked.first + n, asked.seed) for n in range(asked.sites)], 8):
-            all_told.append(one)
-            if one.wrong or (asked.tell and (one.open or one.over_s)):
-                print(f"site {one.number}: wrong {one.wrong}, open {one.open}, over {one.over_s:g} s: {one.what}")
-    done = [one for one in all_told if not one.refused]
-    opens = [one for one in done if one.open]
-    print(
-        f"{len(done)} sites ({len(all_told) - len(done)} more have no room for a test): wrong "
-        f"{sum(bool(one.wrong) for one in done)}, undecided {len(opens)} "
-        f"({100 * len(opens) / max(1, len(done)):.2f} %), "
-        f"over the limit by our doing {sum(one.over_s for one in done):.2f} s, longest test "
-        f"{max((one.seconds for one in done), default=0):.0f} s. Reckoned in {time.monotonic() - began:.0f} s."
-    )
-    for what, count in Counter(f"{one.building}: {', '.join(one.open)}" for one in opens).most_common():
-        print(f"  {count:4d} {what}")
+    randomly: list[tuple[int, int, Fixed | None]] = [(asked.first + n, asked.seed, None) for n in range(asked.sites)]
+    campaigns = [(f"{asked.sites} random sites, seed {asked.seed}", randomly)] if randomly else []
+    if asked.every:
+        each = [(n, asked.seed + 1, fixed) for n, fixed in enumerate(every())]
+        campaigns.append((f"every mounting and wiring, {len(each)} of them", each))
+    lines: list[str] = []
+    for title, cases in campaigns:
+        began, told = time.monotonic(), []
+        with multiprocessing.Pool(min(2, multiprocessing.cpu_count())) as pool:
+            for one in pool.imap(run, cases, 8):
+                told.append(one)
+                if one.wrong or one.over_s or (asked.tell and one.open):
+                    lines.append(
+                        f"site {one.number}: wrong {one.wrong}, open {one.open}, over {one.over_s:g} s: {one.what}"
+                    )
+                    print(lines[-1], flush=True)
+        said = summary(title, told, time.monotonic() - began)
+        print("\n".join(said), flush=True)
+        lines += said
+    if asked.save:
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / "steptest.txt").write_text("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

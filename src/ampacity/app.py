@@ -25,21 +25,22 @@ from ampacity.api.routes.diagnosis import shown
 from ampacity.api.routes.options import TAGS_REQUIRED
 from ampacity.api.server import create
 from ampacity.api.serving import AppServer, Tls, given_tls, own_tls
-from ampacity.commission.dossier import KeptDossier
-from ampacity.commission.expiry import Expiry
+from ampacity.commission.basis import Basis, basis_of, meters_above
+from ampacity.commission.dossier import Dossier, KeptDossier, Made
+from ampacity.commission.expiry import LEASE_S, Expiry
 from ampacity.commission.gathered import facts_of
 from ampacity.commission.selfcheck import Facts
-from ampacity.commission.tester import Progress, Tester, TestResult
+from ampacity.commission.tester import Failed, Progress, Tester, TestResult
 from ampacity.commission.watch.kept import KeptWatch
 from ampacity.commission.watch.watcher import Watch
 from ampacity.config.installation import ChargerConnection, Installation
-from ampacity.config.rewrite import set_value, with_charger
-from ampacity.config.site_toml import load
+from ampacity.config.mistakes import SiteFileError
+from ampacity.config.rewrite import set_value, text_with, with_charger
+from ampacity.config.site_toml import load, parse
 from ampacity.config.steered import effective, family_named
 from ampacity.core.decision import Decision
 from ampacity.core.errors import AmpacityError, SiteError
-from ampacity.core.observations import Observation, SessionEnded
-from ampacity.core.phases import Supply
+from ampacity.core.observations import MeterReading, Observation, Observed, SessionEnded
 from ampacity.core.site import Charger, ChargerId, MeterId, Site
 from ampacity.devices.catalogue import charger_families
 from ampacity.devices.charger_family import ChargerFamily
@@ -50,11 +51,13 @@ from ampacity.kept import (
     KeptTags,
     KeptTallies,
     keep_diagnosis,
+    keep_knocking,
     notification_settings,
     resume_sessions,
 )
 from ampacity.links.ocpp.admission import Knock
 from ampacity.links.ocpp.endpoint import Endpoint, StationFacts
+from ampacity.links.ocpp.schema_check import message_check
 from ampacity.links.ocpp.server import OcppServer, tls_context
 from ampacity.links.tally import Tally
 from ampacity.runtime.allowances import Allowances, Plan
@@ -66,12 +69,13 @@ from ampacity.runtime.loop import Loop, Watcher
 from ampacity.runtime.notices import Notices
 from ampacity.runtime.notifications import Notifications, Sender, Settings
 from ampacity.runtime.ports import Clock, Journal, Put
+from ampacity.runtime.relay import Relay
 from ampacity.runtime.sessions import Sessions
 from ampacity.runtime.supervise import supervised
 from ampacity.runtime.tags import Tags
 from ampacity.runtime.updates import Updates
 from ampacity.runtime.watchdog import Watchdog
-from ampacity.sources import Sources
+from ampacity.sources import MeterLink, Sources, relay_for
 from ampacity.storage.accounts import note
 from ampacity.storage.errors import StorageError
 from ampacity.storage.history import Retention
@@ -84,6 +88,8 @@ from ampacity.web.texts import text
 TAGS_EVERY_S = 10.0
 LINKS_EVERY_S = LOOKS_EVERY_S = 60.0
 ALIVE_S = 10.0
+JUDGED_S = 20.0
+"""At the end it is waited so long for what came of a test."""
 
 _log = structlog.get_logger("ampacity")
 
@@ -134,6 +140,14 @@ class AppLink:
                 await asyncio.to_thread(starting.result().close)
 
 
+@dataclass(frozen=True, slots=True)
+class _Tested:
+    """Which charger, on which site, the newest test is of."""
+
+    said: StationFacts
+    basis: Basis
+
+
 class Steered:
     """The running controller, as the API needs it. See `ampacity.api.ports.Control`."""
 
@@ -166,6 +180,9 @@ class Steered:
     def facts(self) -> Facts:
         return self._app.facts()
 
+    def readings(self) -> Mapping[MeterId, MeterReading]:
+        return self._app.readings()
+
     def begin_test(self, kind: str, charger: ChargerId, *, checked: bool, by: str) -> None:
         self._desk.do(lambda: self._app.begin_test(kind, charger, checked=checked, by=by))
 
@@ -190,20 +207,23 @@ class App:
         installation: Installation,
         *,
         clock: Clock | None = None,
+        wall: Callable[[], datetime] | None = None,
         port: int | None = None,
         storage: bool = True,
         watchers: Sequence[Watcher] = (),
         serve: bool = False,
         served: Callable[[Served], None] | None = None,
     ) -> None:
-        """`port`: instead of the file's; 0 takes any that is free. `serve`: the app as well, as the file says; once it
-        can be reached, `served` is called in a thread of its own.
+        """`wall`: the time of day, with its zone, as chargers are told it; it goes as fast as `clock`. `port`: instead
+        of the file's; 0 takes any that is free. `serve`: the app as well, as the file says; once it can be reached,
+        `served` is called in a thread of its own.
 
         Raises:
             AmpacityError: a device family, certificate or key can't be used.
         """
         self.installation = installation
         self.clock = clock if clock is not None else MonotonicClock()
+        wall = _wall if wall is None else wall
         self._served = served
         self.saving = threading.Lock()
         """Held while site.toml is read, changed and written, by whomever."""
@@ -231,12 +251,13 @@ class App:
             session_ended=self._session_ended,
             authorise=self.tags.verdict,
             now_s=self.clock.now_s,
-            wall=_wall,
+            wall=wall,
             first_transaction=int(time.time()),
+            check=message_check() if ocpp.check_messages else None,
         )
         self._watchdog = Watchdog(os.environ)
         self.desk = Desk(self._put)
-        self._allowances = Allowances(_plan(installation), self._put, _wall)
+        self._allowances = Allowances(_plan(installation), self._put, wall)
         self.sessions = Sessions()
         self.events = Chronicle(NoEvents() if self._store is None else KeptEvents(self._store.engine))
         self._happenings = Happenings(lambda: self.installation, self.events.put, time.time, self._lost)
@@ -245,16 +266,18 @@ class App:
             now_s=self.clock.now_s,
             use=self._control_by,
             hold=self._allowances.test,
+            put=self._put,
             keep=self._keep_test,
         )
+        self._tested = _Tested(StationFacts(), Basis())
         own: list[Watcher] = [
             self._watchdog,
             Notices(),
             self._allowances,
+            self._tell_happenings,
             self.tester,
             self.sessions,
             self.desk,
-            self._happenings,
         ]
         self._watch: Watch | None = None
         if self._store is not None:
@@ -268,7 +291,12 @@ class App:
             own.append(self._watch)
         self.loop = Loop(site, self.clock, self.tester, self._journal, [*own, *watchers])
         self._sources = Sources(self.clock.now_s)
-        self.meters = {connection.meter: self._sources.meter(site, connection) for connection in installation.meters}
+        self.meters: dict[MeterId, MeterLink] = {}
+        for connection in installation.meters:
+            if (link := self._sources.meter(site, connection)) is not None:
+                self.meters[connection.meter] = link
+        self._relay = Relay()
+        relay_for(self._relay, installation)
         self._reading: dict[MeterId, asyncio.Task[None]] = {}
         self._counts = None if self._store is None else KeptTallies(self._store.engine)
         self._ended = asyncio.Event()
@@ -323,9 +351,11 @@ class App:
         finally:
             self._watchdog.stopping()
             await _cancelled([stop, ready, alive, tags, *watching, *self._reading.values(), *tasks])
+            self.tester.stop()
             left = await self.server.park()
             if left:
                 _log.warning("chargers-not-parked", chargers=left, remedy="Their leases end by themselves.")
+            await asyncio.to_thread(self.tester.wait, JUDGED_S)
             await _cancelled([serving, *links])
             await self._sources.close()
             if isinstance(self._journal, JournalWriter):
@@ -357,8 +387,21 @@ class App:
         Raises:
             AmpacityError: it can't be made.
         """
-        begin = self.tester.expiry if kind == "expiry" else self.tester.step
-        begin(effective(self.installation), charger, checked=checked, by=by)
+        site, said = effective(self.installation), self.server.facts().get(charger, StationFacts())
+        if kind == "expiry":
+            family = charger_families().get(said.family)
+            lease_s = max(LEASE_S, (family.lease_s if family is not None else None) or 0.0)
+            self.tester.expiry(site, charger, lease_s=lease_s, by=by)
+        else:
+            self.tester.step(site, charger, checked=checked, by=by)
+        basis = basis_of(self.installation, self.readings())
+        basis = basis.of(chargers=[charger], meters=meters_above(site, charger) if kind == "step" else ())
+        self._tested = _Tested(said, basis)
+
+    def readings(self) -> Mapping[MeterId, MeterReading]:
+        """What each meter said last, also while a test keeps it from the controller. For any thread."""
+        latest = self.desk.latest
+        return {**({} if latest is None else latest.observed.meters), **self.tester.readings}
 
     def end_and_restart(self) -> None:
         """On the control loop's thread."""
@@ -387,6 +430,7 @@ class App:
         }
         self.tester.stop()
         self.installation = installation
+        relay_for(self._relay, installation)
         self.loop.use(site)
         self._allowances.use(_plan(installation))
         self._allowances.begin(site, self.clock.now_s())
@@ -397,8 +441,9 @@ class App:
             if (task := self._reading.pop(meter, None)) is not None:
                 task.cancel()
         for meter, source in fresh.items():
-            self.meters[meter] = source
-            self._read(meter)
+            if source is not None:
+                self.meters[meter] = source
+                self._read(meter)
         self.server.use(endpoints)
         _log.info("site-in-use", site=site.name, features=sorted(one.value for one in installation.features.on))
 
@@ -407,8 +452,13 @@ class App:
 
     def _seen(self, one: Observation) -> None:
         """From meters and chargers: a test that is under way sees it first."""
-        if (passed := self.tester.taken(one)) is not None:
-            self.loop.put(passed)
+        for reading in self._relay.passed(one):
+            if (passed := self.tester.taken(reading)) is not None:
+                self.loop.put(passed)
+
+    def _tell_happenings(self, site: Site, observed: Observed, seen: Sequence[Observation], decision: Decision) -> None:
+        """The site of a test is none that people have changed."""
+        self._happenings(self.tester.installed(site), observed, seen, decision)
 
     def _control_by(self, site: Site) -> None:
         self.loop.use(site)
@@ -453,6 +503,7 @@ class App:
     def _keep_look(self, store: Store, counts: KeptTallies) -> None:
         counts.keep({device: tally for device, (_, tally) in self._tallies().items()})
         keep_diagnosis(store.engine(), shown(self.facts(), time.time()).model_dump_json())
+        keep_knocking(store.engine(), time.time(), self.server.knocking())
 
     def _keep_last(self, store: Store, counts: KeptTallies) -> None:
         """At the end; nobody takes the last look for one of now."""
@@ -522,38 +573,48 @@ class App:
         self.events.watch(notifications)
         return notifications, Updates(KeptCheck(engine), __version__, self.events.put)
 
-    def _keep_test(self, site: Site, result: TestResult, by: str) -> None:
+    def _keep_test(self, result: TestResult, site: Site, by: str) -> None:
         """What came of a test, in a thread of its own. A charger that does not fall back by itself is not counted on
         from now on, whatever site.toml said."""
-        if self._store is None:
-            return
-        kept, at_s = KeptDossier(self._store.engine), time.time()
-        if isinstance(result, Expiry):
-            said = self.server.facts().get(result.charger, StationFacts())
-            kept.change(
-                lambda one: one.with_expiry(
-                    result, vendor=said.vendor, model=said.model, firmware=said.firmware, by=by, at_s=at_s
-                )
-            )
-            if result.honoured is False and site.chargers[site.index_of_charger[result.charger]].guarded:
-                self._unguard(self._store, result.charger, by)
-        else:
-            kept.change(lambda one: one.with_step(site, result, str, by=by, at_s=at_s))
+        made, said = Made(by=by, at_s=time.time(), basis=self._tested.basis), self._tested.said
+        match result:
+            case Expiry():
+                told = {"vendor": said.vendor, "model": said.model, "firmware": said.firmware}
+                try:
+                    if result.honoured is False:
+                        self._unguard(result.charger, by)
+                finally:
+                    self._keep(lambda one: one.with_expiry(result, made, **told))
+            case Failed():
+                self._keep(lambda one: one.with_failed(result.kind, result.charger, made))
+            case _:
+                self._keep(lambda one: one.with_step(result.verdict, result.most_a, made))
 
-    def _unguard(self, store: Store, charger: ChargerId, by: str) -> None:
+    def _keep(self, change: Callable[[Dossier], Dossier]) -> None:
+        if self._store is not None:
+            KeptDossier(self._store.engine).change(change)
+
+    def _unguard(self, charger: ChargerId, by: str) -> None:
         place = f"chargers.{charger}.guarded"
         with self.saving:
-            installation = set_value(self.installation.path, place, False)
+            before = self.installation
+            there = [one for one in before.site.chargers if one.id == charger]
+            if not there or not there[0].guarded:
+                return
+            remedy = "It counts at its maximum from now on when it can't be reached. Look into its firmware and "
+            remedy += "settings, and test it again."
+            try:
+                installation = set_value(before.path, place, False)
+            except (SiteFileError, OSError) as error:
+                # It is controlled so all the same, as long as this program runs.
+                installation = parse(text_with(before.path, before.text, {place: False}), before.path)
+                remedy = f"site.toml can't be changed ({error}): set {place} = false in it. {remedy}"
             self.desk.do(lambda: self.use(installation))
-        with keeping(store.engine()) as connection:
-            note(connection, time.time(), by, place, "true", "false")
-        _log.warning(
-            "charger-unguarded",
-            charger=charger,
-            what="It did not fall to its safe current when its lease ended.",
-            remedy="It counts at its maximum from now on when it can't be reached. Look into its firmware and "
-            "settings, and test it again.",
-        )
+        what = "It did not fall to its safe current when its lease ended."
+        _log.warning("charger-unguarded", charger=charger, what=what, remedy=remedy)
+        if self._store is not None:
+            with keeping(self._store.engine()) as connection:
+                note(connection, time.time(), by, place, "True", "False")
 
     def _lost(self) -> int:
         return self._journal.lost if isinstance(self._journal, JournalWriter) else 0
@@ -671,22 +732,17 @@ def _wall() -> datetime:
 def _endpoint(
     site: Site, charger: Charger, connection: ChargerConnection, families: dict[str, ChargerFamily]
 ) -> Endpoint:
-    # Between two lines a charger has one phase, of the voltage between them.
-    between = charger.phases == 2 and site.supply is not Supply.THREE_PHASE
-    volts = site.nominal_v
-    if site.supply is Supply.SPLIT_PHASE and between:
-        volts *= 2
-    elif site.supply is Supply.LINE_TO_LINE and not between:
-        volts /= 3**0.5
+    phases, volts = site.socket_of(charger.id)
     return Endpoint(
         charger=charger.id,
         ocpp_id=connection.ocpp_id,
-        phases=1 if between else charger.phases,
+        phases=phases,
         volts=volts,
         safe_a=charger.safe_a,
         password=connection.password,
         password_hash=connection.password_hash,
         security_profile=connection.security_profile,
         certificate_cn=connection.certificate_cn,
+        versions=connection.ocpp_versions,
         family=family_named(families, connection.family, f"chargers.{charger.id}.family"),
     )

@@ -23,13 +23,16 @@ from ampacity.api.passwords import Hashing
 from ampacity.api.ports import Knock, Latest, Services, StationFacts
 from ampacity.api.server import create
 from ampacity.commission.selfcheck import Facts
+from ampacity.commission.steptest.ground import Ground
+from ampacity.commission.tester import Progress
 from ampacity.config.installation import Installation
 from ampacity.config.site_toml import load
 from ampacity.config.template import new_site_text
 from ampacity.core.decide import decide
-from ampacity.core.observations import Observation, Observed
+from ampacity.core.errors import AmpacityError
+from ampacity.core.observations import MeterReading, Observation, Observed
 from ampacity.core.phases import Supply
-from ampacity.core.site import ChargerId
+from ampacity.core.site import ChargerId, MeterId
 from ampacity.storage.database import Place, open_database
 from ampacity.storage.invitations import make_first_start
 
@@ -58,6 +61,11 @@ class FakeControl:
     knocks: list[Knock] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     restarts: int = 0
+    meters: dict[MeterId, MeterReading] = field(default_factory=dict)
+    begun: list[tuple[str, ChargerId, bool, str]] = field(default_factory=list)
+    refusal: AmpacityError | None = None
+    """Why no test can begin."""
+    progress: Progress | None = None
     known: Facts = NOTHING_KNOWN
 
     def put(self, one: Observation) -> None:
@@ -81,6 +89,21 @@ class FakeControl:
 
     def facts(self) -> Facts:
         return self.known
+
+    def readings(self) -> Mapping[MeterId, MeterReading]:
+        return self.meters
+
+    def begin_test(self, kind: str, charger: ChargerId, *, checked: bool, by: str) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+        self.begun.append((kind, charger, checked, by))
+        self.progress = Progress(kind, charger, "clearing", 0.0, Ground.WORST_LOAD)
+
+    def stop_test(self) -> None:
+        self.progress = None
+
+    def test_progress(self) -> Progress | None:
+        return self.progress
 
     def restart(self) -> None:
         self.restarts += 1

@@ -98,7 +98,7 @@ def test_check_explains_the_site(site: Path) -> None:
         "garage breaker 32 A, of which 80% for hours: 25.6 A, no meter of its own, other loads up to 2 A",
         "charger left ([CP] 1): L2-L3-L1, 6 to 16 A, safe 6 A",
         "charger right (right, wallbox): unknown wiring, 1 phase, 6 to 16 A, unguarded, rank 2",
-        "Chargers connect to ws://<this machine>:8887/<identity> (OCPP 1.6J).",
+        "Chargers connect to ws://<this machine>:8887/<identity> (OCPP 1.6, 2.0.1 or 2.1).",
         "Chargers that are not in the file are refused.",
         "a car charges 20 min before it gives way",
     ):

@@ -60,7 +60,7 @@ def test_a_new_table_comes_at_the_end(site: Path) -> None:
 
 
 def test_a_key_in_an_inline_table_is_changed(site: Path) -> None:
-    assert set_value(site, "meters.main.unit", 3).meters[0].unit == 3
+    assert set_value(site, "meters.main.unit", 3).meters[0].address == "10.0.0.7:502, unit 3"
 
 
 def test_a_list_is_set(site: Path) -> None:

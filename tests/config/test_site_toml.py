@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ampacity.config.installation import Installation
+from ampacity.config.meter_place import ModbusPlace
 from ampacity.config.mistakes import SiteFileError
 from ampacity.config.site_toml import load, parse
 from ampacity.config.steered import effective
@@ -59,6 +60,17 @@ def test_a_good_file_is_read() -> None:
     assert site.chargers[0].wiring == (Line.L2, Line.L3, Line.L1)
     assert site.chargers[1].wiring is None
     assert site.chargers[1].phases == 1
+
+
+def test_the_ratio_of_the_transformers_is_what_the_installer_states() -> None:
+    text = GOOD.replace('host = "10.0.0.7"', 'host = "10.0.0.7"\nct_ratio = 50')
+    places = [parse(one, Path("site.toml")).meters[0].place for one in (text, GOOD)]
+    assert [one.ct_ratio for one in places if isinstance(one, ModbusPlace)] == [50.0, None]
+
+
+def test_a_ratio_that_no_transformer_has_is_a_mistake() -> None:
+    (line,) = _lines(GOOD.replace('host = "10.0.0.7"', 'host = "10.0.0.7"\nct_ratio = 0.2'))
+    assert "meters.main.ct_ratio" in line
 
 
 def test_north_america_uses_80_percent() -> None:
@@ -183,7 +195,10 @@ def test_two_meters_do_not_share_an_address() -> None:
 
 def test_two_meters_may_share_a_gateway() -> None:
     text = TWO_METERS + '[meters.sub]\nhost = "10.0.0.7"\nunit = 2\n'
-    assert [meter.unit for meter in parse(text, Path("site.toml")).meters] == [1, 2]
+    assert [meter.address for meter in parse(text, Path("site.toml")).meters] == [
+        "10.0.0.7:502, unit 1",
+        "10.0.0.7:502, unit 2",
+    ]
 
 
 def test_meters_on_one_serial_line_are_set_alike() -> None:

@@ -11,6 +11,7 @@ from itertools import cycle, islice
 from typing import Any
 
 from tests.fuzz.target import Target
+from tests.links.peer2 import schema
 
 from ampacity.core.decide import decide
 from ampacity.core.observations import (
@@ -56,10 +57,26 @@ WORDS = tuple(
 )
 
 
+WORDS2 = tuple(
+    f'"{word}"'.encode()
+    for word in (
+        *("TransactionEvent", "StatusNotification", "MeterValues", "NotifyEvent", "NotifyReport", "BootNotification"),
+        *("ReportChargingProfiles", "NotifyChargingLimit", "ClearedChargingLimit", "NotifyEVChargingNeeds"),
+        *("Started", "Updated", "Ended", "transactionInfo", "transactionId", "chargingState", "seqNo", "offline"),
+        *("Charging", "SuspendedEV", "SuspendedEVSE", "EVConnected", "Idle", "Occupied", "Available", "Faulted"),
+        *("evse", "id", "evseId", "idToken", "connectorStatus", "timestamp", "meterValue", "sampledValue", "value"),
+        *("Current.Import", "Energy.Active.Import.Register", "Transaction.Begin", "Transaction.End", "L1", "L2", "L3"),
+        *("unitOfMeasure", "multiplier", "unit", "kW", "chargingProfile", "chargingSchedule", "limit", "limit_L2"),
+        *("chargingNeeds", "acChargingParameters", "evMaxCurrent", "departureTime", "2026-01-01T00:00:00Z"),
+    )
+)
+
+
 class Chargers:
     """Stations of a small site, without connections, on one clock of the test's own."""
 
-    def __init__(self, *names: str) -> None:
+    def __init__(self, *names: str, version: str = "1.6") -> None:
+        self.version = version
         self.now_s = 0.0
         self.seen: list[Observation] = []
         self.stations = [self._station(name) for name in names]
@@ -79,6 +96,7 @@ class Chargers:
             put=self.seen.append,
             now_s=lambda: self.now_s,
             wall=lambda: WALL,
+            version=self.version,
         )
 
     def heard(self, number: int, message: bytes) -> list[Observation]:
@@ -95,6 +113,9 @@ class Chargers:
             assert len(rest) == (1 if kind == 3 else 3)
             assert wanted is None or answered == wanted
             answer.encode()
+            if kind == 3 and self.version != "1.6":
+                action = json.loads(message.decode(errors="replace"))[2]
+                assert list(schema(self.version, f"{action}Response").iter_errors(rest[0])) == []
         new = self.seen[before:]
         for one in new if station.ended is None else [*new, station.ended]:
             _check_sane(one, self.now_s)
@@ -140,6 +161,14 @@ def _check_sane(one: Observation, now_s: float) -> None:
 def check_ocpp_frames(data: bytes) -> None:
     """A message a line, from one charger."""
     chargers = Chargers("left")
+    for line in data.split(b"\n")[:50]:
+        chargers.now_s += 1.0
+        chargers.heard(0, line)
+
+
+def check_ocpp2_frames(data: bytes) -> None:
+    """A message a line, from one charger that speaks OCPP 2.1; each answer fits its schema."""
+    chargers = Chargers("left", version="2.1")
     for line in data.split(b"\n")[:50]:
         chargers.now_s += 1.0
         chargers.heard(0, line)
@@ -207,7 +236,7 @@ def check_meter_registers(data: bytes) -> None:
         for lines in range(1, family.phases + 1):
             _or_absurd(lambda: _check_reading(family, registers, lines))  # noqa: B023
         _or_absurd(lambda: family.energy_import_wh(registers))  # noqa: B023
-        _or_absurd(lambda: family.values(family.frequency, registers))  # noqa: B023
+        _or_absurd(lambda: family.frequency_hz(registers))  # noqa: B023
 
 
 def _or_absurd(read: Callable[[], object]) -> None:
@@ -244,6 +273,7 @@ def check_journal_records(data: bytes) -> None:
 
 FRAMES = (
     Target("ocpp_frames", check_ocpp_frames, WORDS, share=4),
+    Target("ocpp2_frames", check_ocpp2_frames, WORDS2, share=2),
     Target("ocpp_story", check_ocpp_story, (b"\n0", b"\n1", *WORDS), share=2),
     Target(
         "meter_registers", check_meter_registers, (b"\x7f\xff\xff\xff", b"\x80\x00", b"\xff\xff", b"\x00\x00"), share=2

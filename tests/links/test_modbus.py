@@ -11,8 +11,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 import pytest
+from pymodbus import FramerType
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
+from tests.links.meter_registers import identification_of, shown_by
 
 from ampacity.core.observations import MeterReading, Observation
 from ampacity.core.site import MeterId
@@ -21,6 +23,7 @@ from ampacity.devices.meter_family import MeterFamily
 from ampacity.links.modbus import Bus, MeterMismatch, MeterSilent, ModbusMeter, SerialPort
 
 FAMILIES = meter_families()
+USABLE = [one for one in FAMILIES.values() if not one.unusable]
 EM3XX = FAMILIES["carlo-gavazzi-em3xx"]
 
 
@@ -38,11 +41,12 @@ async def served(blocks: dict[int, tuple[int, ...]]) -> AsyncIterator[int]:
         await server.shutdown()  # type: ignore[no-untyped-call]  # pymodbus leaves it without types
 
 
-def blocks_of(family: MeterFamily, code: int) -> dict[int, tuple[int, ...]]:
-    """Registers of the family's first sample, its settings as they should be."""
-    words = {a + n: w for a, block in family.samples[0].registers.items() for n, w in enumerate(block)}
-    words[family.identify_address] = code
-    words.update({check.address: check.want for check in family.setup})
+def blocks_of(family: MeterFamily, code: int | None = None) -> dict[int, tuple[int, ...]]:
+    """Registers of the family's first sample, its settings as they should be. `code`: another identification."""
+    words = shown_by(family)
+    if family.identify_address is not None:
+        found = identification_of(family) if code is None else [code]
+        words.update({family.identify_address + n: word for n, word in enumerate(found)})
     blocks: dict[int, tuple[int, ...]] = {}
     for address in sorted(words):
         for start, block in blocks.items():
@@ -93,12 +97,14 @@ async def readings(one: ModbusMeter, count: int) -> list[MeterReading]:
     return got
 
 
-@pytest.mark.parametrize("family", FAMILIES.values(), ids=lambda f: f.id)
+@pytest.mark.parametrize("family", USABLE, ids=lambda f: f.id)
 async def test_every_family_is_recognised_and_read_over_tcp(family: MeterFamily) -> None:
     sample = family.samples[0]
-    async with served(blocks_of(family, next(iter(family.identify_values)))) as port:
+    says = family.identification is not None or family.sunspec is not None
+    async with served(blocks_of(family)) as port:
         bus = Bus.tcp("127.0.0.1", port, answer_s=2.0)
-        got = await readings(meter(bus, lines=family.phases), 2)
+        one = meter(bus, None if says else family, lines=family.phases)
+        got = await readings(one, 1 if family.refresh_s else 2)
         await bus.close()
     assert got[0].currents.values == pytest.approx(sample.currents)
     assert got[0].powers is not None
@@ -271,3 +277,56 @@ async def test_two_meters_share_one_line_one_request_at_a_time() -> None:
             answers = await asyncio.gather(*(bus.read(unit, 10 * unit, 3) for unit in (1, 2, 3)))
         await bus.close()
     assert answers == [[10, 11, 12], [20, 21, 22], [30, 31, 32]]
+
+
+async def test_a_family_that_can_not_be_used_is_refused_with_the_reason() -> None:
+    family = FAMILIES["eastron-sdm72-v1"]
+    async with served(blocks_of(family)) as port:
+        bus = Bus.tcp("127.0.0.1", port, answer_s=2.0)
+        with pytest.raises(MeterMismatch, match="nothing of a single line"):
+            await readings(meter(bus, family), 1)
+        await bus.close()
+
+
+@pytest.mark.parametrize("base", [0, 40_000, 50_000])
+async def test_a_sunspec_meter_is_found_wherever_its_chain_begins(base: int) -> None:
+    family = FAMILIES["sunspec"]
+    moved = {address - 40_000 + base: words for address, words in blocks_of(family).items()}
+    async with served(moved) as port:
+        bus = Bus.tcp("127.0.0.1", port, answer_s=2.0)
+        got = await readings(meter(bus, family), 1)
+        await bus.close()
+    assert got[0].currents.values == pytest.approx(family.samples[0].currents)
+
+
+async def test_a_chain_without_a_meter_says_what_is_in_it() -> None:
+    chain: dict[int, tuple[int, ...]] = {40_000: (0x5375, 0x6E53, 1, 2, 0, 0, 103, 1, 0, 0xFFFF, 0)}
+    async with served(chain) as port:
+        bus = Bus.tcp("127.0.0.1", port, answer_s=2.0)
+        with pytest.raises(MeterMismatch, match=r"1, 103\) has none of 201"):
+            await readings(meter(bus, FAMILIES["sunspec"]), 1)
+        await bus.close()
+
+
+async def test_a_meter_that_does_not_say_what_it_is_asks_for_the_device_to_be_set() -> None:
+    async with served(blocks_of(FAMILIES["janitza-umg"])) as port:
+        bus = Bus.tcp("127.0.0.1", port, answer_s=2.0)
+        with pytest.raises(MeterMismatch, match="does not say what it is"):
+            await readings(meter(bus), 1)
+        await bus.close()
+
+
+async def test_frames_of_a_serial_line_are_read_behind_a_plain_adapter() -> None:
+    family = FAMILIES["carlo-gavazzi-em3xx"]
+    blocks = [SimData(a, values=list(w), datatype=DataType.REGISTERS) for a, w in sorted(blocks_of(family).items())]
+    server = ModbusTcpServer(SimDevice(id=1, simdata=blocks), framer=FramerType.RTU, address=("127.0.0.1", 0))
+    await server.serve_forever(background=True)
+    listening = server.transport
+    assert isinstance(listening, asyncio.Server)
+    try:
+        bus = Bus.rtu_over_tcp("127.0.0.1", listening.sockets[0].getsockname()[1], answer_s=2.0)
+        got = await readings(meter(bus), 2)
+        await bus.close()
+    finally:
+        await server.shutdown()  # type: ignore[no-untyped-call]  # pymodbus leaves it without types
+    assert got[0].currents.values == pytest.approx(family.samples[0].currents)

@@ -44,10 +44,13 @@ from ampacity.core.observations import (
 from ampacity.core.site import ChargerId
 from ampacity.devices.catalogue import charger_families
 from ampacity.devices.charger_family import ChargerFamily
-from ampacity.links.ocpp import framing, messages, profiles
+from ampacity.links.ocpp import framing, profiles
+from ampacity.links.ocpp import messages16 as messages
+from ampacity.links.ocpp.fields import Out
 from ampacity.links.ocpp.remembered import Remembered
 from ampacity.links.ocpp.server import OcppServer, tls_context
 from ampacity.links.ocpp.station import Endpoint, Station
+from ampacity.links.ocpp.words16 import Words16
 
 FAMILIES = charger_families()
 HERE = Path(__file__).parent
@@ -303,7 +306,7 @@ async def test_an_unknown_charger_is_taken_in_where_the_site_allows_it() -> None
 
 async def test_another_protocol_is_refused() -> None:
     async with serving(endpoint()) as (server, _):
-        assert await _refused(server, "CP-left", subprotocols=[websockets.Subprotocol("ocpp2.0.1")]) == 400
+        assert await _refused(server, "CP-left", subprotocols=[websockets.Subprotocol("ocpp1.5")]) == 400
 
 
 def _basic(user: str, password: str) -> dict[str, str]:
@@ -398,8 +401,8 @@ def test_every_profile_we_send_fits_the_schema(
     now = datetime(2026, 1, 1, tzinfo=UTC)
     form = profiles.Form(**{**{n: getattr(form, n) for n in form.__slots__}, "lease_form": lease_form})
     for one in (form, *profiles.other_forms(form)):
-        for message in (profiles.operating(command, one, kind, now), profiles.base(safe, one, kind, now)):
-            payload = json.loads(framing.call_text("x", message))[3]
+        for plan in (profiles.operating(command, one, kind, now), profiles.base(safe, one, kind, now)):
+            payload = json.loads(framing.call_text("x", Words16().set_profile(plan)))[3]
             _schema("SetChargingProfile").validate(payload)
             for period in payload["csChargingProfiles"]["chargingSchedule"]["chargingSchedulePeriod"]:
                 bound = max(limit, safe) * (230 * phases if one.watts else 1)
@@ -416,7 +419,7 @@ def test_every_profile_we_send_fits_the_schema(
     ],
     ids=lambda m: type(m).__name__,
 )
-def test_every_request_we_send_fits_its_schema(message: messages.Outgoing) -> None:
+def test_every_request_we_send_fits_its_schema(message: Out) -> None:
     _, _, action, payload = json.loads(framing.call_text("x", message))
     _schema(action).validate(payload)
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ampacity.links.ocpp import framing, messages
+from ampacity.links.ocpp import fields, framing
+from ampacity.links.ocpp import messages16 as messages
 
 
 def test_a_request_without_a_payload_has_an_empty_one() -> None:
@@ -81,11 +82,19 @@ def test_any_bytes_as_payload_are_a_message_or_an_error(action: str, payload: by
         message = messages.decoded(action, msgspec.Raw(payload))
     except msgspec.DecodeError:
         return
-    assert isinstance(message, messages.In)
+    assert isinstance(message, fields.In)
 
 
 @pytest.mark.parametrize(
     ("value", "number"), [("7", 7), (7.0, 7), (2**53, 2**53), (1e300, None), (10**400, None), ("x", None), (True, None)]
 )
-def test_a_whole_number_is_one_that_can_be_counted(value: messages.Scalar, number: int | None) -> None:
-    assert messages.whole(value) == number
+def test_a_whole_number_is_one_that_can_be_counted(value: fields.Scalar, number: int | None) -> None:
+    assert fields.whole(value) == number
+
+
+def test_what_2_1_adds_is_read() -> None:
+    sent = framing.frame_of(b'[6,"s","NotifyPeriodicEventStream",{"id":1}]')
+    assert sent == framing.Sent("s", "NotifyPeriodicEventStream", msgspec.Raw(b'{"id":1}'))
+    refused = framing.frame_of(b'[5,"a","FormatViolation","no such status",{}]')
+    assert refused == framing.AnswerRefused("a", "FormatViolation", "no such status")
+    assert isinstance(framing.frame_of(b'[6,"s"]'), framing.Malformed)

@@ -173,8 +173,8 @@ async def test_an_unknown_charger_that_knocks_is_remembered_with_where_it_came_f
 
 async def test_an_unknown_charger_of_another_protocol_is_remembered_with_the_reason() -> None:
     async with serving(endpoint()) as bench:
-        assert await bench.knock("CP-new", "ocpp2.0.1") == 400
-        assert await bench.knock("CP-left", "ocpp2.0.1") == 400
+        assert await bench.knock("CP-new", "ocpp1.5") == 400
+        assert await bench.knock("CP-left", "ocpp1.5") == 400
         assert knocking(bench) == [("CP-new", "charger-protocol")]
 
 

@@ -86,7 +86,7 @@ def comes(
     url = f"ws://127.0.0.1:{port}/{name}" if tls is None else f"wss://localhost:{port}/{name}"
     more: dict[str, Any] = {"local_addr": (host, 0)} if tls is None else {"ssl": tls}
     return websockets.connect(
-        url, subprotocols=OCPP16, additional_headers=headers, **{"close_timeout": 0.5, **more, **options}
+        url, additional_headers=headers, **{"subprotocols": OCPP16, "close_timeout": 0.5, **more, **options}
     )
 
 

@@ -25,7 +25,7 @@ from ampacity.core.site import ChargerId
 from ampacity.devices.catalogue import charger_families
 from ampacity.links.ocpp.calls import Calls, NoAnswer
 from ampacity.links.ocpp.framing import Result
-from ampacity.links.ocpp.messages import GetConfiguration
+from ampacity.links.ocpp.messages16 import GetConfiguration
 from ampacity.links.ocpp.profiles import OPERATING_PROFILE
 from ampacity.links.ocpp.remembered import Remembered
 from ampacity.links.ocpp.server import OcppServer
@@ -660,7 +660,7 @@ async def test_a_password_of_hexadecimal_digits_may_come_as_what_it_stands_for(g
         token = base64.b64encode(b"CP:" + given_).decode()
         async with websockets.connect(
             f"ws://127.0.0.1:{bench.server.port}/any/prefix/CP?x=1",
-            subprotocols=[websockets.Subprotocol("ocpp2.0.1"), *OCPP16],
+            subprotocols=[websockets.Subprotocol("ocpp1.5"), *OCPP16],
             additional_headers={"Authorization": f"Basic {token}"},
         ) as socket:
             assert socket.subprotocol == "ocpp1.6"

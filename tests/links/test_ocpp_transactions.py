@@ -100,3 +100,53 @@ def test_a_register_below_zero_is_no_register() -> None:
     transactions.start("begin", 1000)
     ended, _ = transactions.stop(101, -1, "Local", 5.0)
     assert (ended.meter_wh, ended.energy_wh) == (None, None)
+
+
+# --- with names that the charger gave --------------------------------------------------------------------------------
+
+
+def test_a_transaction_with_a_name_begins_once() -> None:
+    transactions = _transactions()
+    assert transactions.named("T1", 1000)
+    assert not transactions.named("T1", 1000)
+    ended, is_news = transactions.stop("T1", 9000, "Local", 5.0)
+    assert (ended.session, ended.energy_wh, is_news) == ("T1", 8000, True)
+    assert not transactions.named("T1", 1000)
+    assert transactions.current is None
+
+
+def test_a_begin_that_comes_after_its_transaction_was_mentioned_still_tells_the_register() -> None:
+    transactions = _transactions()
+    assert transactions.mention("T1")
+    assert not transactions.named("T1", 500)
+    assert transactions.stop("T1", 700, "", 5.0)[0].energy_wh == 200
+
+
+def test_a_transaction_with_a_name_on_another_socket_is_not_ours() -> None:
+    transactions = _transactions()
+    transactions.leave("T2")
+    assert transactions.is_foreign("T2")
+    assert not transactions.stop("T2", 5, "", 1.0)[1]
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["named", "mention", "stop", "leave"]), st.sampled_from(["", "T1", "T2", "T3"])),
+        max_size=30,
+    )
+)
+def test_a_session_with_a_name_is_told_to_end_at_most_once(steps: list[tuple[str, str]]) -> None:
+    transactions = _transactions()
+    ended = []
+    for what, name in steps:
+        if what == "named" and name:
+            transactions.named(name, 0)
+        elif what == "mention":
+            transactions.mention(name)
+        elif what == "leave":
+            transactions.leave(name)
+        elif what == "stop":
+            end, is_news = transactions.stop(name or None, 10, "", 0.0)
+            if is_news and end.session:
+                ended.append(end.session)
+    assert len(ended) == len(set(ended))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cache
 
 from pydantic import BaseModel
 
 from ampacity.api.ports import Latest, StationFacts
 from ampacity.api.setup import Status, primary_of
+from ampacity.commission.steptest.ground import TEST_CIRCUIT
 from ampacity.config.installation import Installation
 from ampacity.core.decision import Cause, CircuitView, Setpoint
 from ampacity.core.observations import ChargerSeen
@@ -94,6 +95,27 @@ class WishShown(BaseModel):
     until_s: float | None
 
 
+class CarShown(BaseModel):
+    """What the car asks for over ISO 15118, as its charger tells."""
+
+    min_a: float | None
+    max_a: float | None
+    """The most it takes of each phase."""
+    energy_wh: float | None
+    """What it wants until it leaves."""
+    departure: str | None
+    """ISO 8601, UTC."""
+    mode: str
+
+
+class OwnLimitShown(BaseModel):
+    """A limit that a charger has from elsewhere."""
+
+    source: str
+    limit_a: float | None
+    """None: it does not say how much."""
+
+
 class ChargerShown(BaseModel):
     """A charger as it is now."""
 
@@ -123,6 +145,11 @@ class ChargerShown(BaseModel):
     firmware: str | None
     firmware_old: bool
     """Older than the oldest that can be steered."""
+    ocpp: str | None
+    """The version that is spoken with it; None: it is not connected."""
+    car: CarShown | None
+    """None: nothing is told of the car's needs."""
+    own_limit: OwnLimitShown | None
 
 
 class Live(BaseModel):
@@ -172,6 +199,8 @@ def picture(
         return live
     views: dict[str, CircuitView] = {view.circuit: view for view in latest.decision.circuits}
     for circuit in site.circuits:
+        if circuit.id == TEST_CIRCUIT:
+            continue  # nobody has installed it
         live.circuits.append(_circuit(installation, latest, views[circuit.id]))
     for charger, setpoint in zip(site.chargers, latest.decision.setpoints, strict=True):
         live.chargers.append(_charger(installation, latest, charger, setpoint, views, facts(charger.id)))
@@ -241,6 +270,9 @@ def _charger(
         model=facts.station.model or None,
         firmware=facts.station.firmware or None,
         firmware_old=_is_old(facts.station),
+        ocpp=facts.station.version or None,
+        car=None if facts.station.car is None else CarShown(**asdict(facts.station.car)),
+        own_limit=None if facts.station.own_limit is None else OwnLimitShown(**asdict(facts.station.own_limit)),
     )
 
 

@@ -15,8 +15,8 @@ from ampacity.api.access import Identify
 from ampacity.commission.selfcheck import Facts
 from ampacity.commission.tester import Progress as TestProgress
 from ampacity.config.installation import Installation
-from ampacity.core.observations import Observation
-from ampacity.core.site import ChargerId
+from ampacity.core.observations import MeterReading, Observation
+from ampacity.core.site import ChargerId, MeterId
 from ampacity.links.ocpp.admission import Knock as Knock
 from ampacity.links.ocpp.endpoint import StationFacts as StationFacts
 from ampacity.runtime.chronicle import Chronicle, NoEvents
@@ -67,9 +67,13 @@ class Control(Protocol):
         """What the self-check goes by."""
         ...
 
+    def readings(self) -> Mapping[MeterId, MeterReading]:
+        """What each meter said last, also while a test keeps it from the controller."""
+        ...
+
     def begin_test(self, kind: str, charger: ChargerId, *, checked: bool, by: str) -> None:
         """Begins a "step" or an "expiry" test. Returns once it is under way. `checked`: the meters were held against
-        a clamp.
+        a clamp, and a step test may go by them.
 
         Raises:
             AmpacityError: it can't be made; nothing was changed.

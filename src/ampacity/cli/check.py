@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.tree import Tree
 
+from ampacity.cli.device_option import DeviceFiles
 from ampacity.cli.out import FAILED, fail, host_warnings, print_json, say_error, say_warning, stdout
 from ampacity.config.installation import Installation
 from ampacity.config.site_toml import load
@@ -23,6 +24,7 @@ from ampacity.storage.database import shown
 
 def check(
     site: Annotated[Path, typer.Argument(help="The site.toml to read.", metavar="SITE.TOML")],
+    device: DeviceFiles = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
 ) -> None:
     """Read SITE.TOML, explain it, and prove the safe currents.
@@ -58,7 +60,7 @@ def _explain(installation: Installation, site: Site) -> None:
     ocpp = installation.ocpp
     kind = "wss" if ocpp.tls_certificate is not None and ocpp.tls_port is None else "ws"
     host = "<this machine>" if ocpp.listen in ("0.0.0.0", "::") else ocpp.listen
-    _say(f"Chargers connect to {kind}://{host}:{ocpp.port}/<identity> (OCPP 1.6J).")
+    _say(f"Chargers connect to {kind}://{host}:{ocpp.port}/<identity> (OCPP 1.6, 2.0.1 or 2.1).")
     if ocpp.tls_port is not None:
         _say(f"Those that can use TLS connect to wss://{host}:{ocpp.tls_port}/<identity>.")
     if ocpp.adopt_into is None:

@@ -7,11 +7,13 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from ampacity.cli.device_option import DeviceFiles
 from ampacity.cli.out import print_json, stdout
 from ampacity.devices.catalogue import charger_families, meter_families
 
 
 def devices(
+    device: DeviceFiles = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
 ) -> None:
     """List the meters and chargers that are known."""

@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from contextlib import ExitStack
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +19,7 @@ from ampacity.api.routes.backup import BESIDE
 from ampacity.app import Served, run_site
 from ampacity.backup import take_back
 from ampacity.cli.account import first_start_link, print_link
+from ampacity.cli.device_option import DeviceFiles
 from ampacity.cli.out import fail, host_warnings, say_error, stderr
 from ampacity.cli.printer import printer
 from ampacity.cli.status import status_line
@@ -45,6 +47,11 @@ def run(
     log_level: Annotated[LogLevel | None, typer.Option(help="Instead of [log] level.")] = None,
     no_storage: Annotated[bool, typer.Option("--no-storage", help="Keep no record.")] = False,
     no_app: Annotated[bool, typer.Option("--no-app", help="Do not serve the app.")] = False,
+    device: DeviceFiles = None,
+    check_ocpp: Annotated[
+        bool,
+        typer.Option("--check-ocpp", help="Hold every OCPP message against the official schemas, and log breaches."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON a decision on standard output.")] = False,
 ) -> None:
     """Control the installation until stopped (Ctrl-C or SIGTERM).
@@ -63,6 +70,8 @@ def run(
         steered = effective(installation)
     except AmpacityError as error:
         fail(error, as_json=as_json)
+    if check_ocpp:
+        installation = replace(installation, ocpp=replace(installation.ocpp, check_messages=True))
     set_up_log(log_level.value if log_level is not None else installation.log.level, as_json=installation.log.json)
     log = structlog.get_logger("ampacity")
     if restored is not None:

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 from ampacity.commission.selfcheck import Finding, Verdict
 
+OVER_LIMIT_OHM = 1e9
+"""From so much on a value is an instrument's "over limit"."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Range:
@@ -31,5 +34,5 @@ _RANGES = (
 def judged(ohm: float) -> Finding:
     """What a measured value means. At least 0; an instrument's "over limit" is infinite."""
     found = next((one for one in _RANGES if ohm < one.below_ohm), _RANGES[-1])
-    shown = ohm if ohm < 1e9 else None
+    shown = ohm if ohm < OVER_LIMIT_OHM else None
     return Finding(code=found.code, verdict=found.verdict, params={"ohm": shown})

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from ampacity.commission.selfcheck import ChargerFacts, Facts, LinkFacts, MeterFacts
-from ampacity.config.installation import Installation, MeterConnection
+from ampacity.commission.selfcheck import ChargerFacts, Facts, LinkFacts, MeterFacts, SettingFacts
+from ampacity.config.installation import Installation
+from ampacity.config.meter_place import MeterConnection
 from ampacity.core.observations import ChargerSeen
 from ampacity.core.site import ChargerId, MeterId
 from ampacity.core.trust import SHORTEST_DEADLINE_S
 from ampacity.devices.catalogue import charger_families
-from ampacity.links.modbus import ModbusMeter
 from ampacity.links.ocpp.endpoint import StationFacts
 from ampacity.links.tally import Tally
 from ampacity.runtime.desk import Latest
+from ampacity.sources import MeterLink
 
 _UNSEEN = ChargerSeen()
 
@@ -38,7 +39,7 @@ def link_facts(tally: Tally, now_s: float) -> LinkFacts:
 def facts_of(
     installation: Installation,
     *,
-    meters: Mapping[MeterId, ModbusMeter],
+    meters: Mapping[MeterId, MeterLink],
     latest: Latest | None,
     stations: Mapping[ChargerId, StationFacts],
     tally: Callable[[ChargerId], Tally],
@@ -64,7 +65,7 @@ def facts_of(
 
 
 def _meter(
-    installation: Installation, connection: MeterConnection, meter: ModbusMeter, latest: Latest | None, now_s: float
+    installation: Installation, connection: MeterConnection, meter: MeterLink, latest: Latest | None, now_s: float
 ) -> MeterFacts:
     trouble = meter.trouble
     blind = None
@@ -82,6 +83,16 @@ def _meter(
         what="" if trouble is None else trouble.what,
         connected=meter.connected,
         blind=blind,
+        settings=tuple(
+            SettingFacts(
+                what=held.setting.what,
+                now=held.now,
+                right=held.right,
+                at_the_board=held.setting.at_the_board,
+            )
+            for held in meter.setup.wrong
+        ),
+        wiring=tuple(f"{remark.what} {remark.remedy}" for remark in meter.setup.remarks),
         link=link_facts(meter.tally, now_s),
     )
 

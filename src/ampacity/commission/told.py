@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ampacity.commission.expiry import Expiry, Fall
+from ampacity.commission.expiry import ABOVE_A, Expiry, Fall, Open
 from ampacity.commission.selfcheck import Finding, Params, Verdict
 from ampacity.commission.steptest.judgement import Answer, MeterVerdict
 from ampacity.commission.steptest.judgement import Verdict as StepVerdict
 from ampacity.commission.steptest.mounting import Clamp, Wiring
-from ampacity.commission.steptest.procedure import Ending
+from ampacity.commission.steptest.procedure import DRAWING_A, Ending
 from ampacity.commission.steptest.verdict import Quantity
 from ampacity.core.phases import Line
 from ampacity.core.site import MeterId
@@ -33,16 +33,18 @@ def step_findings(verdict: StepVerdict, meter_name: Callable[[MeterId], str]) ->
         found += _meter_findings(meter, meter_name(meter.meter), verdict)
     found += _wiring_findings(verdict)
     if verdict.follows is not None:
-        rate = verdict.follows.up_a_per_s
-        found.append(
-            _finding(
-                "car-follows",
-                Verdict.FINE if verdict.follows.dead_s <= 6.0 else Verdict.NOTE,
-                dead_s=round(verdict.follows.dead_s, 1),
-                rate=None if rate > 20 else round(rate, 1),
-            )
-        )
+        dead_s, rate = round(verdict.follows.dead_s, 1), verdict.follows.up_a_per_s
+        how = Verdict.FINE if dead_s <= 6.0 else Verdict.NOTE
+        if rate > 20:
+            found.append(_finding("car-follows-at-once", how, dead_s=dead_s))
+        else:
+            found.append(_finding("car-follows", how, dead_s=dead_s, rate=round(rate, 1)))
     return found
+
+
+def came_to_nothing(ending: Ending) -> bool:
+    """It was not the charger or the meter that ended the test so."""
+    return ending in (Ending.NO_CAR, Ending.OFFLINE, Ending.METER_SILENT, Ending.STOPPED)
 
 
 def expiry_findings(result: Expiry) -> list[Finding]:
@@ -58,21 +60,17 @@ def expiry_findings(result: Expiry) -> list[Finding]:
 
 def _fall_finding(kind: str, fall: Fall, safe_a: float) -> Finding:
     if fall.fell:
-        return _finding(
-            f"expiry-{kind}",
-            Verdict.FINE,
-            safe=safe_a,
-            after_s=None if fall.after_s is None else round(fall.after_s, 1),
-            before=round(fall.before_a, 1),
-        )
-    if fall.fell is None:
-        return _finding(f"expiry-{kind}-open", Verdict.UNKNOWN)
-    return _finding(
-        f"expiry-{kind}-not",
-        Verdict.WRONG,
-        safe=safe_a,
-        last=None if fall.last_a is None else round(fall.last_a, 1),
-    )
+        after_s = round(fall.after_s or 0.0, 1)
+        return _finding(f"expiry-{kind}", Verdict.FINE, safe=safe_a, after_s=after_s, before=round(fall.before_a, 1))
+    if fall.fell is not None:
+        return _finding(f"expiry-{kind}-not", Verdict.WRONG, safe=safe_a, last=round(fall.last_a or 0.0, 1))
+    match fall.why:
+        case Open.NOT_RAISED:
+            return _finding("expiry-not-raised", Verdict.UNKNOWN, needs=round(max(DRAWING_A, safe_a + ABOVE_A), 1))
+        case Open.LEFT | Open.NO_CURRENT | Open.NEEDED | Open.UNSHOWN:
+            return _finding(f"expiry-{fall.why.value}", Verdict.UNKNOWN)
+        case _:
+            return _finding(f"expiry-{kind}-open", Verdict.UNKNOWN)
 
 
 def _meter_findings(meter: MeterVerdict, name: str, verdict: StepVerdict) -> list[Finding]:
@@ -146,7 +144,7 @@ def _wiring_findings(verdict: StepVerdict) -> list[Finding]:
         return []
     found = []
     if verdict.phases_used is not None:
-        found.append(_finding("car-phases", Verdict.FINE, count=verdict.phases_used))
+        found.append(_finding("car-phases", Verdict.FINE, count=float(verdict.phases_used)))
     if len(verdict.wirings) == 1:
         found.append(_finding("wiring-known", Verdict.FINE, lines=lines_of(verdict.wirings[0])))
     elif 1 < len(verdict.wirings) <= MOST_OPTIONS:

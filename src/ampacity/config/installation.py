@@ -10,33 +10,10 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import URL
 
+from ampacity.config.meter_place import MeterConnection
 from ampacity.core.features import Features
 from ampacity.core.schedule import Schedule
-from ampacity.core.site import ChargerId, CircuitId, MeterId, Site
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MeterConnection:
-    """Where a meter is. Either `host` or `serial` is set."""
-
-    meter: MeterId
-    device: str
-    """Catalogue id of its family, or "auto"."""
-    unit: int
-    host: str | None
-    port: int
-    serial: str | None
-    baud: int
-    parity: str
-    stop_bits: int
-    period_s: float
-    """How often it is read."""
-
-    @property
-    def address(self) -> str:
-        """For people: `10.0.0.7:502, unit 1`."""
-        place = f"{self.host}:{self.port}" if self.host is not None else str(self.serial)
-        return f"{place}, unit {self.unit}"
+from ampacity.core.site import ChargerId, CircuitId, Site
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +32,8 @@ class ChargerConnection:
     """The least it must come with: 0 nothing, 1 a password, 2 TLS and a password, 3 TLS and a certificate."""
     certificate_cn: str | None
     """The name in its certificate; None: `ocpp_id`."""
+    ocpp_versions: tuple[str, ...] = ()
+    """The versions of OCPP that are spoken with it; empty: those that its family speaks well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +50,8 @@ class OcppSettings:
     """The authority that signs the chargers' certificates."""
     security_profile: int
     """The least that every charger must come with which has no profile of its own."""
+    check_messages: bool
+    """Every message is held against the official schemas: for who looks for what is wrong."""
     adopt_into: CircuitId | None
     """The circuit on which chargers that are not in the file are taken in; None: they are refused."""
 

@@ -17,11 +17,13 @@ from ampacity.config.installation import (
     ChargerConnection,
     Installation,
     LogSettings,
-    MeterConnection,
     OcppSettings,
     StorageSettings,
 )
+from ampacity.config.meter_place import MadePlace, MeterConnection, ModbusPlace
+from ampacity.config.meters_toml import MeterReader, check_made, on_circuits
 from ampacity.config.mistakes import Caution, Mistake, SiteFileError, line_of, lines_of_keys
+from ampacity.config.ocpp_toml import versions_of
 from ampacity.config.security import (
     certificate_cn_of,
     check_doors,
@@ -37,7 +39,7 @@ from ampacity.core.errors import SiteError
 from ampacity.core.features import Feature, Features
 from ampacity.core.phases import Line, PhaseAmps, Supply
 from ampacity.core.site import Charger, ChargerId, Circuit, CircuitId, Meter, MeterId, PauseMode, Site
-from ampacity.devices.catalogue import charger_families, meter_families
+from ampacity.devices.catalogue import charger_families, json_families, meter_families, p1_families
 
 NOMINAL_V = {
     Supply.SINGLE_PHASE: 230.0,
@@ -54,8 +56,6 @@ LONGEST_LINE = 10_000
 """Characters. A key of very many parts would keep the parser busy for hours."""
 _TABLES = ("site", "features", "schedules", "circuits", "meters", "chargers", "ocpp", "app", "storage", "log")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,47}")
-_HOST = re.compile(r"[A-Za-z0-9._-]+|\[?[0-9A-Fa-f:.]+(%[A-Za-z0-9._-]+)?\]?")
-_HOST_AND_PORT = re.compile(r"(?:[a-z]+://)?([A-Za-z0-9._-]+)(?::(\d+))?/?")
 _LARGEST_PASSWORD_BYTES = 1000
 _PASSWORDS = ("password", "password_file", "password_hash")
 
@@ -125,7 +125,9 @@ class _Reader:
         self.text = text
         self.document = document
         self.lines = lines_of_keys(text)
-        self.meter_families = tuple(meter_families())
+        self.meter_reader = MeterReader(
+            modbus=tuple(meter_families()), p1=p1_families(), json=json_families(), password=self._password
+        )
         self.charger_families = tuple(charger_families())
         self.mistakes: list[Mistake] = []
         self.warnings: list[str] = []
@@ -148,7 +150,8 @@ class _Reader:
         count = table.whole("charger_count", 1, 1, 1000) if "charger_count" in table else None
         features = features_of(self._table("features"))
         circuits = [self._circuit(t, supply, region) for t in self._tables("circuits", needed=True)]
-        meters = [self._meter(t) for t in self._tables("meters", needed=features.reads_meter)]
+        meter_tables = {_last(t): t for t in self._tables("meters", needed=features.reads_meter)}
+        meters = [self.meter_reader.read(t, meter) for meter, t in meter_tables.items()]
         root = next((c.id for c in circuits if c.parent is None), CircuitId("main"))
         ocpp = self._ocpp(circuits)
         chargers = [self._charger(t, supply, root, ocpp) for t in self._tables("chargers", needed=False)]
@@ -160,6 +163,7 @@ class _Reader:
         storage, log = self._storage(), self._log()
         app = app_of(self._table("app"), self.path.parent)
         self._check_twice(meters, chargers)
+        check_made(meter_tables, [connection for _, connection in meters], ids)
         self._check_features(features, circuits, ids)
         self.warnings += feature_warnings(features, schedules, zone, [meter.id for meter, _ in meters], len(ids))
         if not features.reads_meter:
@@ -177,7 +181,7 @@ class _Reader:
                 turn_s=turn_s,
                 active=features.steers,
                 circuits=tuple(circuits),
-                meters=tuple(meter for meter, _ in meters),
+                meters=on_circuits(meters, circuits),
                 chargers=tuple(charger for charger, _ in chargers),
             )
         if site is None:
@@ -262,32 +266,6 @@ class _Reader:
         table.done()
         return circuit
 
-    def _meter(self, table: Table) -> tuple[Meter, MeterConnection]:
-        host, serial = table.optional_text("host"), table.optional_text("serial")
-        if ("host" in table) == ("serial" in table):
-            what = "both host and serial are given." if "host" in table else "neither host nor serial is given."
-            table.wrong("", what, 'Give host = "10.0.0.7" (Modbus TCP) or serial = "/dev/ttyUSB0" (RTU), not both.')
-        if host and not _HOST.fullmatch(host):
-            table.wrong("host", f"{shown(host)} is no host name or address.", _host_remedy(host))
-        period = table.number("period_s", 1.0, 0.1, 60, "s")
-        meter = Meter(
-            id=MeterId(_last(table)), period_s=period, deadline_s=table.optional_number("deadline_s", 1, 300, "s")
-        )
-        connection = MeterConnection(
-            meter=meter.id,
-            device=table.text("device", "auto", choices=["auto", *self.meter_families]),
-            unit=table.whole("unit", 1, *((0, 255) if serial is None else (1, 247))),
-            host=host,
-            port=table.whole("port", 502, 1, 65535),
-            serial=serial,
-            baud=table.whole("baud", 9600, 300, 1_000_000),
-            parity=table.text("parity", "N", choices=["N", "E", "O"]),
-            stop_bits=table.whole("stop_bits", 1, 1, 2),
-            period_s=period,
-        )
-        table.done()
-        return meter, connection
-
     def _charger(
         self, table: Table, supply: Supply, root: CircuitId, ocpp: OcppSettings
     ) -> tuple[Charger, ChargerConnection]:
@@ -322,6 +300,7 @@ class _Reader:
             password_hash=password_hash,
             security_profile=profile,
             certificate_cn=certificate_cn_of(table, profile),
+            ocpp_versions=versions_of(table),
         )
         table.done()
         return charger, connection
@@ -419,6 +398,7 @@ class _Reader:
             tls_key=files["tls_key"],
             tls_client_ca=files["tls_client_ca"],
             security_profile=table.whole("security_profile", 0, 0, 3),
+            check_messages=table.switch("check_messages", False),
             adopt_into=None if adopt is None else CircuitId(adopt),
         )
         check_doors(table, settings)
@@ -463,7 +443,9 @@ class _Reader:
         buses: dict[str, MeterConnection] = {}
         for _, one in meters:
             place = f"meters.{one.meter}"
-            if one.host is None and one.serial is None:
+            if isinstance(one.place, MadePlace):
+                continue
+            if isinstance(one.place, ModbusPlace) and one.place.host is None and one.place.serial is None:
                 continue
             if (other := addresses.setdefault(one.address.lower(), one)) is not one:
                 what = f"{one.address} is the address of meter {other.meter}, too."
@@ -580,11 +562,7 @@ def _last(table: Table) -> str:
     return table.place.partition(".")[2]
 
 
-def _port(meter: MeterConnection) -> tuple[int, str, int]:
-    return meter.baud, meter.parity, meter.stop_bits
-
-
-def _host_remedy(given: str) -> str:
-    if parts := _HOST_AND_PORT.fullmatch(given):
-        return f'Write host = "{parts[1]}"{f" and port = {parts[2]}" if parts[2] else ""}.'
-    return 'Give only the name or address, as host = "10.0.0.7"; the port has a key of its own.'
+def _port(meter: MeterConnection) -> tuple[int, str, int] | MeterId:
+    """What must be alike on one serial line; a meter that is no Modbus device has the line for itself."""
+    place = meter.place
+    return (place.baud, place.parity, place.stop_bits) if isinstance(place, ModbusPlace) else meter.meter

@@ -37,7 +37,9 @@ def decide(site: Site, observed: Observed, now_s: float) -> Decision:
     start_s = now_s if memory.start_s is None else memory.start_s
     seen = [observed.chargers.get(charger.id, _UNSEEN) for charger in site.chargers]
     chargers = _chargers(site, seen, memory, now_s, start_s)
-    circuits = _circuits(site, observed, chargers, memory, now_s)
+    known = _circuits(site, observed, chargers, memory, now_s)
+    # What is remembered of a meter that was there before is kept for when it comes back, and says nothing now.
+    circuits = [_NO_CIRCUIT if one.meter is None else known[number] for number, one in enumerate(site.circuits)]
     blind = [
         None
         if circuit.meter is None
@@ -53,7 +55,7 @@ def decide(site: Site, observed: Observed, now_s: float) -> Decision:
         circuits={
             circuit.id: one
             for circuit, one in zip(
-                site.circuits, _circuits_after(site, plan, chargers, circuits, blind, now_s), strict=True
+                site.circuits, _circuits_after(site, plan, chargers, known, blind, now_s), strict=True
             )
         },
         levelled_s=memory.levelled_s if plan.unfair is None else now_s,

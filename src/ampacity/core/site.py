@@ -196,6 +196,17 @@ class Site:
             path.append(parent)
         return tuple(path)
 
+    def socket_of(self, charger: ChargerId) -> tuple[int, float]:
+        """Its phases as it counts them itself, and the nominal voltage of each: between two lines it has one."""
+        phases = self.chargers[self.index_of_charger[charger]].phases
+        between = phases == 2 and self.supply is not Supply.THREE_PHASE
+        volts = self.nominal_v
+        if self.supply is Supply.SPLIT_PHASE and between:
+            volts *= 2
+        elif self.supply is Supply.LINE_TO_LINE and not between:
+            volts /= 3**0.5
+        return (1 if between else phases), volts
+
 
 def on_step_a(amps: float, step_a: float) -> float:
     """The largest multiple of the step that is not more; never less than 0."""

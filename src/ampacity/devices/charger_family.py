@@ -14,6 +14,10 @@ LEASE_FORMS = ("two-period", "duration", "none")
 profile; or not at all."""
 
 
+OCPP_VERSIONS = ("2.1", "2.0.1", "1.6")
+"""Those that are spoken here, the one liked best first."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Introduction:
     """A BootNotification, and where it was seen."""
@@ -60,6 +64,8 @@ class ChargerFamily:
     firmware_min: str | None = None
     """The oldest firmware that can be steered, as `1.8.21`; None: none is known. Among the sources is where it is
     from."""
+    ocpp_versions: tuple[str, ...] = ()
+    """The versions of OCPP that it speaks well, where that are not all that it offers; empty: all."""
     samples: tuple[Introduction, ...] = ()
     source: tuple[str, ...] = ()
 
@@ -85,6 +91,8 @@ def charger_family_of(document: Mapping[str, Any]) -> ChargerFamily:
         raise ValueError(f"{family.id}: lease_form {family.lease_form} is not known")
     if family.firmware_min is not None and not is_version(family.firmware_min):
         raise ValueError(f"{family.id}: firmware_min {family.firmware_min} is no version")
+    if unknown := [one for one in family.ocpp_versions if one not in OCPP_VERSIONS]:
+        raise ValueError(f"{family.id}: ocpp_versions {unknown[0]} is not known")
     return family
 
 

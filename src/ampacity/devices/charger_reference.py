@@ -11,9 +11,10 @@ _HEAD = """# Chargers
 
 Made from the files in `src/ampacity/devices/chargers`.
 
-Any charger with OCPP 1.6J and smart charging can be steered. It connects to `ws://HOST:PORT/IDENTITY` (`wss://` with a
-certificate), offers the subprotocol `ocpp1.6`, and its identity stands in site.toml as `ocpp_id`. Its family is
-recognised by its BootNotification; to name one yourself, put the id of the family as `family` under `[chargers.NAME]`.
+Any charger with OCPP 1.6J, 2.0.1 or 2.1 and smart charging can be steered: [what is spoken with it](ocpp.md). It
+connects to `ws://HOST:PORT/IDENTITY` (`wss://` with a certificate), and its identity stands in site.toml as `ocpp_id`.
+Its family is recognised by its BootNotification; to name one yourself, put the id of the family as `family` under
+`[chargers.NAME]`.
 
 A charger gets each setpoint as one TxDefaultProfile with a fixed id: the limit now, and its safe current from the
 moment when the lease ends; below that lies a lasting profile of the safe current wherever the charger holds a second
@@ -98,6 +99,8 @@ def _differs(family: ChargerFamily) -> Iterator[tuple[str, str]]:
         yield "shortest time between commands", f"{family.min_interval_s:g} s"
     if family.firmware_min is not None:
         yield "oldest firmware", family.firmware_min
+    if family.ocpp_versions:
+        yield "is spoken with in", " or ".join(f"OCPP {one}" for one in family.ocpp_versions)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ _STATES = {
 class Sampled(NamedTuple):
     """One sampled value as it came."""
 
-    value: str
+    value: str | float
     measurand: str
     phase: str | None
     unit: str | None
@@ -51,13 +51,13 @@ def state_of(status: str) -> ChargerState | None:
     return _STATES.get(status.replace(" ", "").replace("_", "").lower())
 
 
-def number_of(text: str) -> float | None:
+def number_of(text: str | float) -> float | None:
     """A number as chargers write it: `16`, `16.0`, `16,0`; None if it is none, or not finite."""
     try:
         number = float(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         try:
-            number = float(text.strip().replace(",", "."))
+            number = float(str(text).strip().replace(",", "."))
         except ValueError:
             return None
     return number if math.isfinite(number) else None
@@ -83,7 +83,7 @@ def report_of(
         number = number_of(value)
         scale = units.get(unit.upper() if unit else "")
         if number is None or scale is None:
-            unused = f"{measurand} = {value[:40]!r} {(unit or '')[:20]}".rstrip()
+            unused = f"{measurand} = {str(value)[:40]!r} {(unit or '')[:20]}".rstrip()
             continue
         number *= scale
         where = phase[:2].upper() if phase else ""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from ampacity.devices.catalogue import meter_families
 from ampacity.devices.meter_family import MeterFamily, Quantity
+from ampacity.devices.meter_settings import Check, Setting
 
 _HEAD = """# Meters
 
@@ -17,7 +18,7 @@ gateway (`host = ...`), one on Ethernet at its own address (`host = ...`).
 
 Of all meters here: currents get the sign of their phase's power, positive is import. A reading is refused when a value
 is marked as out of range, a voltage is more than 15 % off the supply's, or a power is more than its voltage and current
-allow. Addresses are those on the wire, from 0, read with function 4.
+allow. Addresses are those on the wire, from 0, read with function 4 unless it says otherwise.
 """
 
 
@@ -39,7 +40,15 @@ def _chapter(family: MeterFamily) -> Iterator[str]:
         yield f"| RS485, from the factory | {port.baud} baud, 8{port.parity}{port.stop_bits} |"
     else:
         yield "| RS485 | none; Ethernet |"
+    if family.unusable:
+        yield f"| can't be used | {family.unusable} |"
     yield f"| words of a number | {'least' if family.low_word_first else 'most'} significant first |"
+    if family.function is not None:
+        yield f"| read with function | {family.function} |"
+    if family.refresh_s:
+        yield f"| its values change | every {family.refresh_s:g} s at most |"
+    if family.quiet_s:
+        yield f"| silence between requests | {family.quiet_s:g} s |"
     yield f"| longest answering time | {family.answer_max_s:g} s |"
     yield f"| read every period | {_blocks(family.reads)} |"
     yield f"| read now and then | {_blocks(family.slow_reads)} |"
@@ -50,11 +59,21 @@ def _chapter(family: MeterFamily) -> Iterator[str]:
         ("frequency", family.frequency, "Hz"),
         ("energy imported", family.energy_import_kwh, "kWh"),
     ):
-        yield f"| {what} | {_quantity(quantity)} {unit} |"
+        if quantity is not None:
+            yield f"| {what} | {_quantity(quantity)} {unit} |"
     yield f"| verified | {family.verified} |"
     yield ""
-    yield f"Identification, register {family.identify_address:#06x} read alone:"
+    if family.sunspec is not None:
+        models = ", ".join(map(str, family.sunspec.models))
+        bases = ", ".join(map(str, family.sunspec.bases))
+        yield f"Found by its chain of models, which begins at {bases}: models {models}. Addresses count from the model."
+    elif family.identify_address is None:
+        yield "No identification register is known: set `device` to this id. What it says is held to be plausible."
+    else:
+        yield f"Identification, {family.identify_registers} register(s) from {family.identify_address:#06x} read alone:"
     yield ""
+    if family.identify_text:
+        yield f"- text that begins with one of {', '.join(family.models)}"
     for code, model in sorted(family.identify_values.items()):
         yield f"- {code}: {model}"
     for code, why in sorted(family.identify_reject.items()):
@@ -62,14 +81,47 @@ def _chapter(family: MeterFamily) -> Iterator[str]:
     yield ""
     yield "Settings that are checked:"
     yield ""
-    for check in family.setup:
-        yield f"- register {check.address:#06x} should be {check.want}: {check.what}. {check.remedy}"
+    for setting in family.setup:
+        yield f"- {_setting(setting)}"
     yield ""
+    if family.checks:
+        yield "What it says of its own wiring:"
+        yield ""
+        for check in family.checks:
+            yield f"- {_check(check)}"
+        yield ""
     yield "Sources:"
     yield ""
     for source in family.source:
         yield f"- {source}"
     yield ""
+
+
+def _setting(setting: Setting) -> str:
+    right = setting.want if setting.want is not None else f"what is stated as {setting.stated}"
+    words = f"register {setting.address:#06x}{_only(setting.models)}, {setting.what}, should be {right}"
+    if setting.values:
+        words += ": " + "; ".join(f"{raw} is {meaning}" for raw, meaning in setting.values.items())
+    words += f". {setting.remedy}"
+    if not setting.write:
+        words += " It can't be set over the wire."
+    if setting.at_the_board:
+        words += " It is set over the wire only when somebody says so for this meter."
+    if setting.lock is not None:
+        words += f" It can't be set while register {setting.lock.address:#06x} is {setting.lock.value}: "
+        words += f"{setting.lock.what} {setting.lock.remedy}"
+    return " ".join(part for part in (words, setting.effect, setting.refused) if part)
+
+
+def _check(check: Check) -> str:
+    told = [f"{number} is: {words}" for number, words in check.values.items()]
+    told += [f"bit {bit} is: {words}" for bit, words in check.bits.items()]
+    return f"register {check.address:#06x}{_only(check.models)}, {check.what}; {'; '.join(told)}. {check.remedy}"
+
+
+def _only(models: Iterable[str]) -> str:
+    named = ", ".join(models)
+    return f" ({named})" if named else ""
 
 
 def _blocks(blocks: Iterable[tuple[int, int]]) -> str:

@@ -18,8 +18,8 @@ from ampacity.core.topology import UNKNOWN_PAIR
 
 LEAST_STEP_A = 4.0
 """From low to high: less is lost in what buildings do."""
-MOST_STEP_A = 18.0
-"""More tells no more."""
+MOST_STEP_A = 26.0
+"""From the least to the most that usual cars draw."""
 TEST_CIRCUIT = CircuitId("step-test")
 
 

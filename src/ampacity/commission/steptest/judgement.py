@@ -8,20 +8,11 @@ from enum import Enum
 
 import numpy as np
 
+from ampacity.commission.steptest.following import Follows, Order, Reports
 from ampacity.commission.steptest.mounting import Clamp, Load, Mounting, Wiring, possible_loads
 from ampacity.commission.steptest.pattern import like
 from ampacity.commission.steptest.procedure import CarReport, Ending, Record
-from ampacity.commission.steptest.response import (
-    OTHER_CODES,
-    Floats,
-    Follows,
-    Gain,
-    Order,
-    Response,
-    Sample,
-    fitted,
-    response,
-)
+from ampacity.commission.steptest.response import OTHER_CODES, Gain, Response, Sample, reported, response
 from ampacity.commission.steptest.verdict import (
     Explanations,
     Quantity,
@@ -38,7 +29,7 @@ from ampacity.core.site import ChargerId, MeterId, Site
 NOTHING_A = 0.15
 """A meter on which no line has more than this while no car draws shows nothing but cars."""
 FEWEST_REPORTS = 5
-FEWEST_ORDERS = 12
+FEWEST_ORDERS = 6
 """Fewer steps a building may have made by chance."""
 USED_A = 2.0
 """A phase with so much is in use."""
@@ -95,13 +86,13 @@ class Verdict:
 def judged(site: Site, record: Record, ending: Ending, draw: random.Random) -> Verdict:
     """`draw` makes the codes that were not sent."""
     charger = site.chargers[site.index_of_charger[record.charger]]
-    others = like(record.orders, OTHER_CODES, draw)
+    others = like(record.orders, _end_s(record), OTHER_CODES, draw)
     verdicts = [_meter(site.supply, charger.phases, meter, record, others) for meter in _above(site, record.charger)]
     answered = [one for one in verdicts if one.sees_car is Answer.YES and one.response is not None]
     best = max(answered, key=lambda one: one.load.chance if one.load is not None else 0.0, default=None)
     used = _phases_used(record.reports)
     wirings, chance = _wirings(site.supply, charger.phases, used, best)
-    car = _car_gain(record, None if best is None or best.response is None else best.response.follows)
+    car = _car_gain(record, None if best is None else best.response)
     return Verdict(
         charger=record.charger,
         ending=ending,
@@ -115,6 +106,14 @@ def judged(site: Site, record: Record, ending: Ending, draw: random.Random) -> V
     )
 
 
+def _end_s(record: Record) -> float:
+    """When a meter was last looked at."""
+    return max(
+        (samples[-1].at_s for samples in record.samples.values() if samples),
+        default=record.orders[-1].at_s if record.orders else 0.0,
+    )
+
+
 def _above(site: Site, charger: ChargerId) -> list[MeterId]:
     circuits = site.path(site.chargers[site.index_of_charger[charger]].circuit)
     meters = [site.circuits[site.index_of_circuit[one]].meter for one in circuits]
@@ -125,14 +124,15 @@ def _meter(supply: Supply, phases: int, meter: MeterId, record: Record, others: 
     found = response(record.samples.get(meter, []), record.orders, others, _reports(record))
     if found is None or len(record.orders) < FEWEST_ORDERS:
         return MeterVerdict(meter, Answer.OPEN, Answer.OPEN, Quantity.AMPS, None, None, None, Answer.OPEN, None, None)
-    car = _car_gain(record, found.follows)
-    sees = answers(supply, phases, found.gains, car)
+    car = _car_gain(record, found)
+    beside_a = _beside_a(record.without.get(meter, []))
+    sees = answers(supply, phases, found.gains, car, beside_a)
     shows_more = _shows_more(record.without.get(meter, []))
     quantity = _quantity(found.gains)
     if not sees:
         answer = Answer.OPEN if sees is None else Answer.NO
         return MeterVerdict(meter, answer, shows_more, quantity, None, None, None, Answer.OPEN, None, found)
-    told = explained(supply, phases, found.gains, car)
+    told = explained(supply, phases, found.gains, car, _phases_used(record.reports), beside_a)
     ratio = Answer.OPEN if told.ratio_right is None else Answer.YES if told.ratio_right else Answer.NO
     mounting = mounting_told([told])
     return MeterVerdict(
@@ -146,27 +146,35 @@ def _quantity(gains: tuple[Gain, ...]) -> Quantity:
     return Quantity.WATTS if any(gain.current_error[1] is None for gain in gains) else Quantity.VARS
 
 
-def _shows_more(without: list[Sample]) -> Answer:
+def _beside_a(without: list[Sample]) -> tuple[float, ...] | None:
+    """What each channel shows while no car draws."""
     if not without:
+        return None
+    return tuple(float(np.median([one.amps[line] for one in without])) for line in range(len(without[0].amps)))
+
+
+def _shows_more(without: list[Sample]) -> Answer:
+    beside_a = _beside_a(without)
+    if beside_a is None:
         return Answer.OPEN
-    highest_a = max(float(np.median([one.amps[line] for one in without])) for line in range(len(without[0].amps)))
+    highest_a = max(beside_a)
     return Answer.YES if highest_a > 2 * NOTHING_A else Answer.NO if highest_a < NOTHING_A else Answer.OPEN
 
 
-def _reports(record: Record) -> tuple[Floats, Floats] | None:
+def _reports(record: Record) -> Reports | None:
     """When the charger said what its car draws, and what; None: too seldom."""
     since_s = record.orders[0].at_s if record.orders else 0.0
     told = [(one.at_s, one.most_a) for one in record.reports if one.most_a is not None and one.at_s >= since_s]
     if len(told) < FEWEST_REPORTS:
         return None
-    return np.array([at_s for at_s, _ in told]), np.array([amps for _, amps in told])
+    return Reports(np.array([at_s for at_s, _ in told]), np.array([amps for _, amps in told]))
 
 
-def _car_gain(record: Record, follows: Follows | None) -> tuple[float, float] | None:
+def _car_gain(record: Record, answer: Response | None) -> tuple[float, float] | None:
     """What the charger reports of the car, for an ampere of the setpoint, and its error."""
     reports = _reports(record)
     stepped = len({one.limit_a for one in record.orders}) > 1
-    return fitted(*reports, record.orders, follows) if reports is not None and stepped else None
+    return reported(record.orders, reports, answer) if reports is not None and stepped else None
 
 
 def _obeys(record: Record, ending: Ending, car: tuple[float, float] | None, *, answered: bool) -> Answer:

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from ampacity.commission.steptest.following import Order
 from ampacity.commission.steptest.ground import Room
-from ampacity.commission.steptest.pattern import CHIP_S, CODE_S, code
-from ampacity.commission.steptest.response import Order, Sample
+from ampacity.commission.steptest.pattern import held_s
+from ampacity.commission.steptest.response import Sample
 from ampacity.core.cars import STRAY_A, STRAY_SHARE
 from ampacity.core.decision import Decision
 from ampacity.core.observations import (
@@ -36,10 +37,18 @@ START_S = 20.0
 """So long a car is given to draw its minimum."""
 SLOWEST_S = 15.0
 """A car that draws more than it was asked to at any time since then does not obey: some fall slowly."""
-LAST_S = 6.0
+LAST_S = 8.0
 """So long after the last step the meter is still looked at."""
 LONGEST_S = 178.0
 """Whatever happens."""
+WAIT_S = 20.0
+"""For so long the controller is asked for a step that it does not give; then the other way is tried again."""
+SLOW_S = 15.0
+"""For so long a car that is still on its way, by its charger's reports, is waited for."""
+NEAR_A = 0.6
+"""A car that is so near to its setpoint has arrived; one that moves by less from report to report stays where it is."""
+FOLLOWS_S = 6.0
+"""Sooner a car need not move at all."""
 DRAWING_A = 3.0
 
 
@@ -105,14 +114,20 @@ class StepTest:
         self.began_s = now_s
         self._since_s = now_s
         self._started_s = now_s
+        self._seen_s = now_s
         self.stage = Stage.CLEARING
         self.ending: Ending | None = None
         self.record = Record(charger, room.low_a, room.high_a)
-        self._chip_s = max(CHIP_S, self._charger.min_interval_s + 0.5)
-        self._chips = code(max(8, 2 * int(CODE_S / self._chip_s / 2)), draw)
-        self._chip = -1
-        self._told = False
-        """The charger was told something in this chip."""
+        self._draw = draw
+        self._high = False
+        """The car is asked for the upper setpoint."""
+        self._asked_s = now_s
+        self._told_s: float | None = None
+        """When the charger was told what is asked; None: not yet."""
+        self._held_s = 0.0
+        """What is asked now is held for so long after that."""
+        self._needs_s = {False: SLOW_S, True: SLOW_S}
+        """So long after it was told, down and up, the car was seen to have arrived."""
         self._asked_a = 0.0
         self._online = True
 
@@ -125,7 +140,8 @@ class StepTest:
             case Stage.STARTING:
                 return 0.05
             case Stage.STEPPING:
-                return min(1.0, 0.1 + 0.9 * max(0, self._chip) / len(self._chips))
+                gone_s, rest_s = self._seen_s - self._since_s, LONGEST_S - (self._since_s - self.began_s)
+                return min(1.0, 0.1 + 0.9 * gone_s / rest_s)
             case Stage.ENDED:
                 return 1.0
 
@@ -142,6 +158,7 @@ class StepTest:
         """What was seen since the last time, with the meters' own readings, and what was decided on it."""
         if self.stage is Stage.ENDED:
             return
+        self._seen_s = now_s
         for one in seen:
             self._take(one)
         if decision is not None:
@@ -168,35 +185,50 @@ class StepTest:
                         self.stop(Ending.NO_CAR)
                     else:
                         self.stage, self._since_s = Stage.STEPPING, now_s
-                        self._step(now_s)
+                        self.record.orders.append(Order(now_s, self.room.low_a))
+                        self._ask(now_s, high=True)
             case Stage.STEPPING:
                 self._step(now_s)
             case Stage.ENDED:
                 pass
 
     def _step(self, now_s: float) -> None:
-        gone_s = now_s - self._since_s
-        chip = int(gone_s / self._chip_s)
-        if chip >= len(self._chips):
-            if gone_s >= len(self._chips) * self._chip_s + LAST_S:
-                self.stop(Ending.DONE)
+        """The other way, once what is asked was held for its time."""
+        if now_s - self.began_s > LONGEST_S - LAST_S:
             return
-        if chip != self._chip:
-            self._chip, self._told = chip, False
-            self._asked_a = self.room.high_a if self._chips[chip] else self.room.low_a
-            before = self.record.orders[-1].limit_a if self.record.orders else self.room.low_a
-            self.record.orders.append(Order(now_s, before))  # until the charger has accepted another one
+        if self._told_s is None:
+            if now_s - self._asked_s >= WAIT_S:
+                self._ask(now_s, high=not self._high)
+        elif now_s - self._told_s >= self._held_s and (
+            now_s - self._told_s >= self._needs_s[self._high] or self._has_arrived(self._told_s)
+        ):
+            self._ask(now_s, high=not self._high)
+
+    def _ask(self, now_s: float, *, high: bool) -> None:
+        self._high, self._asked_s, self._told_s = high, now_s, None
+        self._asked_a = self.room.high_a if high else self.room.low_a
+        self._held_s = held_s(self._charger.min_interval_s, self._draw)
 
     def _note(self, decision: Decision, now_s: float) -> None:
-        """What the charger is told takes the place of what was asked for it in this chip."""
+        """What the charger is told."""
         for command in decision.commands:
             if command.charger != self._charger.id or command.renewal or self.stage is not Stage.STEPPING:
                 continue
-            order = Order(now_s, command.limit_a)
-            if self._told:
-                self.record.orders.append(order)
-            else:
-                self.record.orders[-1], self._told = order, True
+            self.record.orders.append(Order(now_s, command.limit_a))
+            if self._told_s is None:
+                self._told_s = now_s
+
+    def _has_arrived(self, told_s: float) -> bool:
+        """By its reports since it was told; where there are none, nobody waits."""
+        lately = [one for one in self.record.reports if one.at_s > told_s and one.most_a is not None]
+        if not lately:
+            return not any(one.most_a is not None for one in self.record.reports)
+        since = [one.most_a or 0.0 for one in lately if one.at_s > told_s + FOLLOWS_S]
+        arrived = abs((lately[-1].most_a or 0.0) - self._asked_a) < NEAR_A
+        if arrived or (len(since) > 1 and abs(since[-1] - since[-2]) < NEAR_A):
+            self._needs_s[self._high] = min(self._needs_s[self._high], lately[-1].at_s - told_s)
+            return True
+        return False
 
     def _take(self, one: Observation) -> None:
         match one:

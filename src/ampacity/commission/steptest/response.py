@@ -1,46 +1,45 @@
 """How a meter's channels answer to a charger's setpoint: amperes on the channel for an ampere asked of the car.
 
-The setpoint follows a code that the building can't know. A car follows it after a dead time, and up and down at its own
-rates; these are found first, as what explains best how all channels move. Then each channel's gain is fitted to how it
-moves from one sample to one a few seconds later, robustly, so that single loads of the building don't count. How far
-off a gain may be is not taken from a model of the building: the same is done with codes that were not sent. What the
+The setpoint follows a code that the building can't know. How the car follows it is found first, from all channels and
+from what the charger reports. Then each channel's gain is fitted to how it moves from one sample to one a few seconds
+later, robustly, so that single loads of the building don't count. How far off a gain may be is not taken from a model
+of the building: the same car is put on what the building did, by codes that were not sent, and found again. What the
 building makes of those, it may have made of ours.
 """
 
 from __future__ import annotations
 
 import math
-import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from ampacity.commission.steptest.following import (
+    REPORTS_COUNT,
+    Floats,
+    Follows,
+    Order,
+    Reports,
+    best_way,
+    drawn,
+    own_delays,
+    report_line,
+    report_loss,
+)
+from ampacity.commission.steptest.robust import found_again, gain_of, pairs, scatter_of, scatters_of
 
-GRID_S = 0.25
-DEAD_S = tuple(0.25 * quarter for quarter in range(37))
-"""Dead times that are looked at: a car is given 5 s (IEC 61851-1), message and meter some more."""
-RATES_A_PER_S = (math.inf, 10.0, 6.0, 4.0, 3.0, 2.4, 2.0, 1.6, 1.3, 1.0, 0.8, 0.6, 0.45)
-TOP_STEP_A = 1.0
-"""A car's own maximum is looked for in such steps."""
 OTHER_CODES = 160
 """That were not sent."""
-JITTER_S = (-0.4, 0.0, 0.4)
-"""By how much messages take longer or shorter than usual."""
-TRIES = 6
-LAGS_S = (1.0, 2.0, 4.0, 6.0, 8.0)
+TOGETHER_S = 1.0
+"""Samples that come faster are taken together: a building's steps take no less, and noise is averaged."""
+LAGS_S = (1.0, 2.0, 3.0, 4.5, 6.5, 9.0)
 """From one sample to the one it is compared with."""
-SHAPE_LAG_S = 3.0
+SHAPE_LAGS_S = (1.0, 3.0)
 AGREE = 2.0
 """Errors by which a shorter lag may differ from a longer one."""
-REPORTS_APART_S = 40.0
+FEWEST_SAMPLES = 12
 LEAST_ERROR = 0.01
-_REPORTS_COUNT = 3.0
-"""A report has nothing of the building in it, and tells more than a sample."""
-_REPORT_SCALE_A = 0.5
-"""A charger's report that is further off was made while the car was on its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,25 +57,6 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """A setpoint, from the moment the charger accepted it."""
-
-    at_s: float
-    limit_a: float
-
-
-@dataclass(frozen=True, slots=True)
-class Follows:
-    """How the car follows its setpoint."""
-
-    dead_s: float
-    up_a_per_s: float
-    down_a_per_s: float
-    most_a: float
-    """More than this it can't use."""
-
-
-@dataclass(frozen=True, slots=True)
 class Gain:
     """Of one channel, in amperes for an ampere of the setpoint; each with its standard error."""
 
@@ -86,8 +66,8 @@ class Gain:
     """In the frame of the channel's voltage; imaginary only where reactive power is measured. None: no power is."""
     current_error: tuple[float, float | None]
     """Of the real part, and of the imaginary one; None: not measured."""
-    by_report: tuple[float, float] | None
-    """Amperes shown for one that the charger reports at the same time, and its error; None: it does not."""
+    slant: float = 0.0
+    """Correlation of the two errors: the building's own loads lie along one angle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,279 +75,222 @@ class Response:
     """Of a meter to one charger."""
 
     follows: Follows
+    delays_s: tuple[float, ...]
+    """Of each order, beside the dead time."""
     gains: tuple[Gain, ...]
 
 
-def setpoints(orders: Sequence[Order], times_s: Floats, follows: Sequence[Follows]) -> Floats:
-    """What cars that follow so would draw, [time, way to follow]. Before the first order: 0."""
-    start = float(times_s[0])
-    count = int((float(times_s[-1]) - start) / GRID_S) + 2
-    dead = np.array([one.dead_s for one in follows])
-    up = np.minimum(np.array([one.up_a_per_s for one in follows]), 1e6) * GRID_S
-    down = np.minimum(np.array([one.down_a_per_s for one in follows]), 1e6) * GRID_S
-    at_s = np.array([-math.inf, *(one.at_s for one in orders)])
-    limit_a = np.array([orders[0].limit_a if orders else 0.0, *(one.limit_a for one in orders)])
-    grid_s = start + GRID_S * np.arange(count)
-    asked = limit_a[np.searchsorted(at_s, grid_s[:, None] - dead[None, :] + 1e-9, side="right") - 1]
-    asked = np.minimum(asked, np.array([one.most_a for one in follows]))
-    drawn = np.empty_like(asked)
-    now = asked[0].copy()
-    for step in range(count):
-        now = np.clip(asked[step], now - down, now + up)
-        drawn[step] = now
-    place = (times_s - start) / GRID_S
-    left = np.minimum(place.astype(int), count - 2)
-    share = (place - left)[:, None]
-    return np.asarray(drawn[left] * (1 - share) + drawn[left + 1] * share)
+@dataclass(frozen=True, slots=True)
+class _Channel:
+    """What one channel shows in time, [sample, part]: a size; or the real part and, where it is measured, the
+    imaginary one."""
+
+    seen: Floats
 
 
 def response(
     samples: Sequence[Sample],
     orders: Sequence[Order],
     other_codes: Sequence[Sequence[Order]],
-    reports: tuple[Floats, Floats] | None = None,
+    reports: Reports | None = None,
 ) -> Response | None:
-    """`other_codes`: of the same make as `orders`, not sent. `reports`: when the charger said what its car draws, and
-    what. None: too few samples to say anything."""
-    if len(samples) < 8 or len({one.limit_a for one in orders}) < 2:
+    """`other_codes`: of the same make as `orders`, not sent. `reports`: what the charger said its car draws. None: too
+    few samples to say anything."""
+    if len(samples) < FEWEST_SAMPLES or len({one.limit_a for one in orders}) < 2:
         return None
+    block = _block(samples)
     times_s = np.array([one.at_s for one in samples])
-    series = _series(samples)
-    channels = len(samples[0].amps)
-    follows = _best(series, times_s, orders, reports)
-    own = _about(orders, times_s, follows)
-    others = np.concatenate([_about(code, times_s, follows) for code in other_codes], axis=1)
-    late = _late(orders, times_s, follows)
-    fitted = [_fit(one, own, others, late, times_s) for one in series]
+    if len(times_s) // block < FEWEST_SAMPLES:
+        return None
+    sizes, currents = _channels(samples, block)
+    leading = currents or sizes
+    follows = _shape(leading, times_s, block, orders, reports)
+    delays, off_s = _delays(leading, times_s, block, orders, follows, reports)
+    own = _together(drawn(orders, times_s, [follows], delays[:, None]), block)[:, 0]
+    others = _together(np.concatenate([drawn(code, times_s, [follows]) for code in other_codes], axis=1), block)
+    late = _together(np.concatenate([_late(code, times_s, follows, off_s) for code in other_codes], axis=1), block)
+    middle_s = _together(times_s[:, None], block)[:, 0]
     gains = []
-    for channel in range(channels):
-        amps, amps_error = fitted[channel]
-        current: complex | None = None
-        errors: tuple[float, float | None] = (math.inf, None)
-        if samples[0].watts is not None:
-            real, real_error = fitted[channels + channel]
-            current, errors = complex(real, 0.0), (real_error, None)
-            if samples[0].vars is not None:
-                imaginary, imaginary_error = fitted[2 * channels + channel]
-                current, errors = complex(real, imaginary), (real_error, imaginary_error)
-        by_report = (
-            None if reports is None else _by_report(times_s, _along(series, channels, channel, current), reports)
-        )
-        gains.append(Gain(amps, amps_error, current, errors, by_report))
-    return Response(follows, tuple(gains))
+    for channel, size in enumerate(sizes):
+        if not currents:
+            amps, amps_error = _fit(size.seen, own, others, late, middle_s)
+            gains.append(Gain(float(amps[0]), float(amps_error[0, 0] ** 0.5), None, (math.inf, None)))
+            continue
+        found, spread = _fit(currents[channel].seen, own, others, late, middle_s)
+        real_error = float(spread[0, 0] ** 0.5)
+        if len(found) > 1:
+            imaginary_error = float(spread[1, 1] ** 0.5)
+            slant = float(spread[0, 1] / real_error / imaginary_error)
+            gains.append(
+                Gain(
+                    float(np.hypot(*found)),
+                    max(real_error, imaginary_error),
+                    complex(*found),
+                    (real_error, imaginary_error),
+                    slant,
+                )
+            )
+        else:
+            amps, amps_error = _fit(size.seen, own, others, late, middle_s)
+            gains.append(
+                Gain(float(amps[0]), float(amps_error[0, 0] ** 0.5), complex(found[0], 0.0), (real_error, None))
+            )
+    return Response(follows, tuple(float(one) for one in delays), tuple(gains))
 
 
-def _along(series: Sequence[Floats], channels: int, channel: int, current: complex | None) -> Floats:
-    """What the channel shows in the direction in which the car moves it, or its size, where that is not measured."""
-    if len(series) < 3 * channels or current is None or not abs(current):
-        return series[channel]
-    real, imaginary = series[channels + channel], series[2 * channels + channel]
-    return (real * current.real + imaginary * current.imag) / abs(current)
+def _block(samples: Sequence[Sample]) -> int:
+    """So many samples are taken together."""
+    period_s = float(np.median(np.diff([one.at_s for one in samples])))
+    return max(1, int(TOGETHER_S / max(period_s, 1e-3) + 0.01))
 
 
-def _by_report(times_s: Floats, seen: Floats, reports: tuple[Floats, Floats]) -> tuple[float, float] | None:
-    """How the channel moves from report to report, for an ampere that the reports move."""
-    told_s, amps = reports
-    inside = (told_s >= times_s[0]) & (told_s <= times_s[-1])
-    told_s, amps = told_s[inside], amps[inside]
-    if len(told_s) < 5:
-        return None
-    shown = np.interp(told_s, times_s, seen)
-    one, other = np.triu_indices(len(told_s), 1)
-    near = told_s[other] - told_s[one] <= REPORTS_APART_S
-    move, moved = (amps[other] - amps[one])[near], (shown[other] - shown[one])[near]
-    if float((move**2).sum()) < 10.0:
-        return None
-    scale = _scale(moved[np.abs(move) < 0.5]) if int((np.abs(move) < 0.5).sum()) >= 4 else 1.0
-    gain = float(_robust(moved, move[:, None], scale)[0])
-    rest = moved - gain * move
-    weights = 1.0 / (1.0 + (rest / scale) ** 2)
-    scatter_a = 0.1 + 1.4826 * float(np.median(np.abs(rest)))
-    # Pairs share their reports: there is no more in them than in the reports.
-    repeated = len(move) / max(1, len(told_s) - 1)
-    return gain, max(LEAST_ERROR, scatter_a * math.sqrt(repeated / max(1e-9, float((weights * move**2).sum()))))
+def _together(series: Floats, block: int) -> Floats:
+    """[sample, way], the mean of every so many samples."""
+    if block == 1:
+        return series
+    count = len(series) // block
+    return np.asarray(series[: count * block].reshape(count, block, -1).mean(axis=1))
 
 
-def _about(orders: Sequence[Order], times_s: Floats, follows: Follows) -> Floats:
-    """What a car draws that follows so, on average: no message takes as long as the one before."""
-    ways = [replace(follows, dead_s=max(0.0, follows.dead_s + more_s)) for more_s in JITTER_S]
-    return np.asarray(setpoints(orders, times_s, ways).mean(axis=1, keepdims=True))
-
-
-def _late(orders: Sequence[Order], times_s: Floats, follows: Follows) -> Floats:
-    """What such a car might have drawn, [time, try]: each message at its own time."""
-    draw = random.Random(len(orders))
-    tries = [
-        [Order(one.at_s + draw.uniform(JITTER_S[0], JITTER_S[-1]), one.limit_a) for one in orders] for _ in range(TRIES)
-    ]
-    return np.concatenate([setpoints(one, times_s, [follows]) for one in tries], axis=1)
-
-
-def _series(samples: Sequence[Sample]) -> list[Floats]:
-    """Currents of all channels; then their real parts, then their imaginary ones, where they are measured."""
+def _channels(samples: Sequence[Sample], block: int) -> tuple[list[_Channel], list[_Channel]]:
+    """Sizes; and currents with their sign and angle, as far as powers are measured."""
     volts = np.array([one.volts for one in samples])
-    out = [np.abs(np.array([one.amps for one in samples]))]
-    if samples[0].watts is not None:
-        out.append(np.array([one.watts for one in samples], dtype=float) / volts)
-        if samples[0].vars is not None:
-            out.append(-np.array([one.vars for one in samples], dtype=float) / volts)
-    return [np.asarray(kind[:, channel]) for kind in out for channel in range(kind.shape[1])]
+    sizes = _together(np.abs(np.array([one.amps for one in samples])), block)
+    each = range(sizes.shape[1])
+    by_size = [_Channel(sizes[:, [channel]]) for channel in each]
+    if samples[0].watts is None:
+        return by_size, []
+    real = _together(np.array([one.watts for one in samples], dtype=float) / volts, block)
+    if samples[0].vars is None:
+        return by_size, [_Channel(real[:, [channel]]) for channel in each]
+    imaginary = _together(-np.array([one.vars for one in samples], dtype=float) / volts, block)
+    return by_size, [_Channel(np.stack([real[:, channel], imaginary[:, channel]], axis=1)) for channel in each]
 
 
-def _best(
-    series: Sequence[Floats], times_s: Floats, orders: Sequence[Order], reports: tuple[Floats, Floats] | None
+def _shape(
+    channels: Sequence[_Channel], times_s: Floats, block: int, orders: Sequence[Order], reports: Reports | None
 ) -> Follows:
     """What explains best how all channels move, and what the charger reports."""
-    kept = _spaced(times_s, 0.5)
-    times_s = times_s[kept]
-    early, late = _pairs(times_s, SHAPE_LAG_S)
-    seen = [one[kept][late] - one[kept][early] for one in series]
-    scales = [_scale(one) for one in seen]
+    middle_s = _together(times_s[:, None], block)[:, 0]
+    held = [pairs(middle_s, lag_s) for lag_s in SHAPE_LAGS_S]
+    moved = [[one.seen[late] - one.seen[early] for one in channels] for early, late in held]
+    scatters = [[scatter_of(move) for move in moves] for moves in moved]
 
     def loss(ways: Sequence[Follows]) -> Floats:
-        drawn = setpoints(orders, times_s, ways)
-        moves = drawn[late] - drawn[early]
+        amps = _together(drawn(orders, times_s, ways), block)
         total = np.zeros(len(ways))
-        for one, scale in zip(seen, scales, strict=True):
-            gains = _robust(one, moves, scale, rounds=4)
-            total += np.log1p(((one[:, None] - moves * gains) / scale) ** 2).sum(axis=0)
+        for (early, late), moves, scales in zip(held, moved, scatters, strict=True):
+            move = amps[late] - amps[early]
+            for seen, scatter in zip(moves, scales, strict=True):
+                total += gain_of(seen, move, scatter, rounds=2)[1] / len(SHAPE_LAGS_S)
         if reports is not None:
-            total += _REPORTS_COUNT * _report_loss(orders, reports, ways)
+            total += REPORTS_COUNT * report_loss(reports, drawn(orders, reports.at_s, ways))
         return total
 
-    return _least(loss, orders)
+    return best_way(loss, orders)
 
 
-def _least(loss: Callable[[Sequence[Follows]], Floats], orders: Sequence[Order]) -> Follows:
-    """The way to follow of least loss: one thing after the other, from a fast car and from a slow one."""
-    low_a, high_a = min(one.limit_a for one in orders), max(one.limit_a for one in orders)
-    tops = [high_a - TOP_STEP_A * number for number in range(max(1, int((high_a - low_a) / TOP_STEP_A)))]
-    found: list[tuple[float, Follows]] = []
-    for rate in (math.inf, 1.5):
-        way, best = Follows(0.0, rate, rate, high_a), math.inf
-        for _ in range(4):
-            before = best
-            for tried in (
-                [replace(way, dead_s=one) for one in DEAD_S],
-                [replace(way, up_a_per_s=one) for one in RATES_A_PER_S],
-                [replace(way, down_a_per_s=one) for one in RATES_A_PER_S],
-                [replace(way, most_a=one) for one in tops],
-                [
-                    replace(way, up_a_per_s=rate, dead_s=max(0.0, way.dead_s + more))
-                    for rate in RATES_A_PER_S
-                    for more in (-1.0, -0.5, 0.5, 1.0)
-                ],
-            ):
-                losses = loss(tried)
-                place = int(np.argmin(losses))
-                if losses[place] < best:
-                    way, best = tried[place], float(losses[place])
-            if best >= before - 1e-9:
-                break
-        found.append((best, way))
-    return min(found, key=lambda one: one[0])[1]
+def _delays(
+    channels: Sequence[_Channel],
+    times_s: Floats,
+    block: int,
+    orders: Sequence[Order],
+    follows: Follows,
+    reports: Reports | None,
+) -> tuple[Floats, float]:
+    """Of each order, [order], and by how much they may be off."""
+    middle_s = _together(times_s[:, None], block)[:, 0]
+    usual = _together(drawn(orders, times_s, [follows]), block)
+    first, second = pairs(middle_s, 3.0)
+    gains = [
+        gain_of(move, usual[second] - usual[first], scatter_of(move))[0][:, 0]
+        for move in (one.seen[second] - one.seen[first] for one in channels)
+    ]
+    early, late = pairs(middle_s, 1.0)
+    moved = [one.seen[late] - one.seen[early] for one in channels]
+    near = usual[late] - usual[early]
+    scatters = [scatter_of(move - near * gain) for move, gain in zip(moved, gains, strict=True)]
+
+    def loss(delays_s: Floats) -> Floats:
+        ways = [follows] * delays_s.shape[1]
+        amps = _together(drawn(orders, times_s, ways, delays_s), block)
+        move = amps[late] - amps[early]
+        total = np.zeros(delays_s.shape[1])
+        for seen, gain, scatter in zip(moved, gains, scatters, strict=True):
+            total += scatter.loss(seen[:, :, None] - move[:, None, :] * gain[None, :, None])
+        if reports is not None:
+            total += REPORTS_COUNT * report_loss(reports, drawn(orders, reports.at_s, ways, delays_s))
+        return total
+
+    return own_delays(loss, orders)
 
 
-def _spaced(times_s: Floats, least_s: float) -> npt.NDArray[np.intp]:
-    """Numbers of samples that are no nearer to each other."""
-    period_s = float(np.median(np.diff(times_s)))
-    return np.arange(0, len(times_s), max(1, round(least_s / max(period_s, 1e-3))))
+def _late(orders: Sequence[Order], times_s: Floats, follows: Follows, off_s: float) -> Floats:
+    """What the car might have drawn, each message at its own time."""
+    draw = np.random.default_rng(len(orders))
+    return drawn(orders, times_s, [follows], draw.normal(0.0, off_s, (len(orders), 1)))
 
 
-def _fit(seen: Floats, own: Floats, others: Floats, late: Floats, times_s: Floats) -> tuple[float, float]:
-    """Gain and its error, by the lag that tells most.
+def _fit(seen: Floats, own: Floats, others: Floats, late: Floats, times_s: Floats) -> tuple[Floats, Floats]:
+    """Gain, [part], and the covariance of its error, by the lag that tells most.
 
     Over a short lag the building does little, and the car is still on its way, which is known only roughly; over a long
     one it is the other way round. So a lag is taken only if all longer ones agree with it (Lepski's method).
     """
-    found: list[tuple[float, float]] = []
+    best: tuple[Floats, Floats] | None = None
+    longer: list[tuple[Floats, Floats]] = []
     for lag_s in reversed(LAGS_S):
-        first, second = _pairs(times_s, lag_s)
-        if len(first) < 6:
+        early, late_ = pairs(times_s, lag_s)
+        if len(early) < FEWEST_SAMPLES:
             continue
-        move, moved = own[second] - own[first], seen[second] - seen[first]
-        scale = _scale(moved)
-        gain = float(_robust(moved, move, scale)[0])
-        rest = moved - gain * move[:, 0]
-        other = others[second] - others[first]
-        by_chance = _robust(rest, other, max(scale, _scale(rest)))
-        error = max(LEAST_ERROR, float(np.std(by_chance)), 1.4826 * float(np.median(np.abs(by_chance))))
-        # Messages that take differently long make a gain look smaller than it is, by as much as they do here.
-        kept = _kept(late[second] - late[first], move, gain, scale)
-        gain, error = gain / kept, error / kept
-        if any(abs(gain - longer) > AGREE * error_there for longer, error_there in found):
+        found = _at_lag(
+            seen[late_] - seen[early],
+            own[late_] - own[early],
+            others[late_] - others[early],
+            late[late_] - late[early],
+        )
+        agreeing = [one for one in found if not any(_contradict(one, there) for there in longer)]
+        if not agreeing:
             break
-        found.append((gain, error))
-    return min(found, key=lambda one: one[1], default=(0.0, math.inf))
+        longer.append(agreeing[0])
+        best = min([*agreeing, *([] if best is None else [best])], key=lambda one: float(np.trace(one[1])))
+    parts = seen.shape[1]
+    return best if best is not None else (np.zeros(parts), np.eye(parts) * 1e6)
 
 
-def _kept(late: Floats, move: Floats, gain: float, scale: float) -> float:
-    """The share of a gain that is found again in cars whose messages come at their own times."""
-    size = max(abs(gain), 0.1)
-    found = [float(_robust(size * late[:, one], move, scale)[0]) / size for one in range(late.shape[1])]
-    return min(1.1, max(0.5, float(np.mean(found))))
+def _contradict(one: tuple[Floats, Floats], other: tuple[Floats, Floats]) -> bool:
+    errors = np.sqrt(np.diag(one[1]) + np.diag(other[1]))
+    return bool(np.any(np.abs(one[0] - other[0]) > AGREE * errors))
 
 
-def _pairs(times_s: Floats, lag_s: float) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Numbers of samples that are about so far apart."""
-    late = np.searchsorted(times_s, times_s + lag_s - 1e-6)
-    early = np.arange(len(times_s))
-    period_s = float(np.median(np.diff(times_s)))
-    held = late < len(times_s)
-    early, late = early[held], late[held]
-    near = times_s[late] - times_s[early] < lag_s + 2.5 * period_s
-    return early[near], late[near]
+def _at_lag(moved: Floats, own: Floats, others: Floats, late: Floats) -> list[tuple[Floats, Floats]]:
+    """By the building's moves as a whole; and, where it mostly rests, by how it does then."""
+    scatter = scatter_of(moved)
+    gain = gain_of(moved, own[:, None], scatter)[0][:, 0]
+    rest = moved - own[:, None] * gain[None, :]
+    found = []
+    for kind in scatters_of(rest):
+        gain = gain_of(moved, own[:, None], kind)[0][:, 0]
+        rest = moved - own[:, None] * gain[None, :]
+        found.append(found_again(gain, rest, others, late, kind, LEAST_ERROR))
+    return found
 
 
-def _scale(moves: Floats) -> float:
-    """Moves beyond this are the building's, if they are not ours."""
-    return max(0.3, 1.4826 * float(np.median(np.abs(moves))))
-
-
-def _robust(seen: Floats, moves: Floats, scale: float, rounds: int = 8) -> Floats:
-    """Gains by iterated weights, [way]: what lies far off counts less, in the end hardly at all. First the weights of a
-    convex loss, so that a large load of the building does not lead astray."""
-    weights = np.ones_like(moves)
-    gains = np.zeros(moves.shape[1])
-    for turn in range(rounds):
-        weighted = weights * moves
-        energy = np.maximum((weighted * moves).sum(axis=0), 1e-9)
-        gains = (weighted * seen[:, None]).sum(axis=0) / energy
-        off = np.abs(seen[:, None] - moves * gains) / scale
-        weights = 1.0 / (1.0 + (off if turn < rounds // 2 else off**2))
-    return np.asarray(gains)
-
-
-def fitted(
-    times_s: Floats,
-    amps: Floats,
-    orders: Sequence[Order],
-    follows: Follows | None,
-) -> tuple[float, float]:
-    """Gain and error of what a charger reports, now and then, of its car. `follows`: how the car follows, if a meter
-    has shown it; None: it is found here."""
-    if follows is None:
-        follows = _least(lambda ways: _report_loss(orders, (times_s, amps), ways), orders)
-    own = setpoints(orders, times_s, [follows])
-    best = (0.0, math.inf)
-    for apart in (1, 2, 3):
-        if len(times_s) < apart + 4:
-            break
-        move, moved = own[apart:] - own[:-apart], amps[apart:] - amps[:-apart]
-        gain = float(_robust(moved, move, _REPORT_SCALE_A)[0])
-        rest = moved - gain * move[:, 0]
-        weights = 1.0 / (1.0 + (rest / _REPORT_SCALE_A) ** 2)
-        # Nothing of the building is in it: what scatters is when it was measured, and in which steps.
-        scatter_a = 0.15 + 1.4826 * float(np.median(np.abs(rest)))
-        error = max(LEAST_ERROR, scatter_a / math.sqrt(max(1e-9, float((weights * move[:, 0] ** 2).sum()))))
-        if error < best[1]:
-            best = gain, error
-    return best
-
-
-def _report_loss(orders: Sequence[Order], reports: tuple[Floats, Floats], ways: Sequence[Follows]) -> Floats:
-    """How badly each way to follow explains what the charger reports."""
-    times_s, amps = reports
-    drawn = setpoints(orders, times_s, ways)
-    gains = np.median(amps[:, None] / np.maximum(drawn, 1.0), axis=0)
-    return np.asarray(np.log1p(((amps[:, None] - gains * drawn) / _REPORT_SCALE_A) ** 2).sum(axis=0))
+def reported(orders: Sequence[Order], reports: Reports, answer: Response | None) -> tuple[float, float]:
+    """What a charger reports of its car for an ampere more of the setpoint, and its error. `answer`: how a meter has
+    shown the car to follow; None: it is found here."""
+    times_s = reports.at_s
+    if answer is None:
+        follows = best_way(lambda ways: report_loss(reports, drawn(orders, times_s, ways)), orders)
+        own = drawn(orders, times_s, [follows])
+    else:
+        own = drawn(orders, times_s, [answer.follows], np.array(answer.delays_s)[:, None])
+    gain, weights, _ = report_line(reports, own)
+    line = float(gain[0])
+    share = weights[:, 0] / weights[:, 0].sum()
+    middle = own[:, 0] - float((share * own[:, 0]).sum())
+    rest = reports.amps - line * own[:, 0]
+    # Nothing of the building is in it: what scatters is when it was measured, and in which steps.
+    scatter_a = 0.15 + 1.4826 * float(np.median(np.abs(rest - np.median(rest))))
+    energy = max(1e-9, float((weights[:, 0] * middle**2).sum()))
+    return line, max(LEAST_ERROR, scatter_a / math.sqrt(energy))

@@ -16,8 +16,9 @@ from typing import Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from ampacity.commission.steptest.following import Floats
 from ampacity.commission.steptest.mounting import Clamp, Load, Mounting, mountings, possible_loads, shown
-from ampacity.commission.steptest.response import Floats, Gain
+from ampacity.commission.steptest.response import Gain
 from ampacity.core.phases import Supply
 
 T = TypeVar("T")
@@ -41,10 +42,18 @@ _SHAPE_ERROR = 0.03
 """Of a gain, relative: the car does not follow quite as it is reckoned."""
 _SAME = 1e-6
 """Explanations whose likelihoods are as near as this show exactly the same."""
-_STRANGE = 0.02
-"""So often a car's current and the building's are far out of step, and sizes add up to less."""
+_USED = 0.99
+"""So often a charger is right about which of its phases are in use."""
+_CAUTION = 1.2
+"""Errors are taken for somewhat larger than they look."""
+_STRANGE = {Supply.LINE_TO_LINE: 0.02}
+_STRANGE_ELSEWHERE = 0.002
+"""So often a car's current and the building's are far out of step, and sizes add up to less: where cars are between
+lines it happens, elsewhere only beside what feeds back."""
+_ALONE, _ALONE_A = 1e-6, 3.0
+"""And hardly where less than so much flows beside the car."""
 _STRAY = 1e-4
-"""A channel's gain is anything with this chance: no single one decides beyond it."""
+"""A channel's gain is anything, of any size, with about this chance: no single one decides beyond it."""
 
 
 class Quantity(Enum):
@@ -84,41 +93,53 @@ class Told(Generic[T]):
         return self.chance >= SURE
 
 
-def answers(supply: Supply, phases: int, gains: Sequence[Gain], car_gain: tuple[float, float] | None) -> bool | None:
+def answers(
+    supply: Supply,
+    phases: int,
+    gains: Sequence[Gain],
+    car_gain: tuple[float, float] | None,
+    beside_a: Sequence[float] | None = None,
+) -> bool | None:
     """Whether the meter sees the car at all; None: can't be told. See `explained`."""
     if car_gain is not None and car_gain[0] < 3 * car_gain[1] + 0.15:
         return None  # the car itself does not follow
     for gain in gains:
-        if gain.current is not None and abs(gain.current.real) > _PLAIN + _PLAIN_ERRORS * gain.current_error[0]:
+        size, error = gain.amps, gain.amps_error
+        if gain.current is not None:
+            size, error = abs(gain.current.real), gain.current_error[0]
+        if size > _PLAIN + _PLAIN_ERRORS * error:
             return True
-    _, _, log, weights = _held_against(supply, phases, gains, car_gain)
-    ways, loads = log.shape[:2]
-    weights = weights + np.log(_SEES / ways / loads)
-    chances = log + weights
+    held = _held_against(supply, phases, gains, car_gain, None, beside_a)
+    chances = held.log + np.log(_SEES / held.log.shape[0] / held.log.shape[1])
     sees = float(np.logaddexp.reduce(chances.ravel()))
-    ratios, _ = _ratios(len(gains))
-    well = float(np.logaddexp.reduce(chances[..., ratios.min(axis=1) >= LEAST_RATIO].ravel()))
-    silent = math.log(1 - _SEES) + sum(
-        float(_log_chance(gain, np.zeros((1, 1)), np.ones(1), np.zeros(1))[0, 0, 0, 0]) for gain in gains
-    )
+    well = float(np.logaddexp.reduce(chances[..., held.ratios.min(axis=1) >= LEAST_RATIO].ravel()))
+    nothing, one = np.zeros(1, dtype=complex), np.ones(1)
+    silent = math.log(1 - _SEES) + sum(float(_log_chance(gain, nothing, one, 0 * one, 1.0)[0, 0, 0]) for gain in gains)
     if sees - silent > _ODDS:
         return True
     return False if silent - well > _ODDS else None
 
 
-def explained(supply: Supply, phases: int, gains: Sequence[Gain], car_gain: tuple[float, float] | None) -> Explanations:
+def explained(
+    supply: Supply,
+    phases: int,
+    gains: Sequence[Gain],
+    car_gain: tuple[float, float] | None,
+    used: int | None = None,
+    beside_a: Sequence[float] | None = None,
+) -> Explanations:
     """`gains`: of a meter that answers. `car_gain`: what the charger itself reports of the car, amperes for an ampere
-    of the setpoint, and its error; None: it does not report it."""
-    pure, loads, log, weights = _held_against(supply, phases, gains, car_gain)
-    log = log + weights
-    chance = np.exp(log - log.max())
+    of the setpoint, and its error; None: it does not report it. `used`: on how many of its phases, as it reports.
+    `beside_a`: what every channel shows while no car draws; None: that was not seen."""
+    held = _held_against(supply, phases, gains, car_gain, used, beside_a)
+    chance = np.exp(held.log - held.log.max())
     chance /= chance.sum()
     likely = chance.sum(axis=(2, 3))
-    way, load = np.unravel_index(int(np.argmax(likely)), likely.shape)
-    ratios, right = (None, None) if car_gain is None else _ratio(gains, pure[way, load], car_gain)
+    way, load = divmod(int(np.argmax(likely)), likely.shape[1])
+    ratios, right = (None, None) if car_gain is None else _ratio(gains, held, chance.sum(axis=2), way, load, car_gain)
     return Explanations(
         mountings=tuple(mountings(supply)),
-        loads=loads,
+        loads=held.loads,
         likely=likely,
         ratios=ratios,
         ratio_right=right,
@@ -126,24 +147,49 @@ def explained(supply: Supply, phases: int, gains: Sequence[Gain], car_gain: tupl
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """Everything that could be installed, held against the gains."""
+
+    pure: npt.NDArray[np.complex128]
+    """What an ampere of the car is, [mounting, load, channel]."""
+    loads: tuple[Load, ...]
+    ratios: Floats
+    """[row, channel]"""
+    log: Floats
+    """Logarithm of how likely, [mounting, load, displacement, row of ratios]; of all but mounting and load with how
+    likely it is before."""
+
+
 def _held_against(
-    supply: Supply, phases: int, gains: Sequence[Gain], car_gain: tuple[float, float] | None
-) -> tuple[npt.NDArray[np.complex128], tuple[Load, ...], Floats, Floats]:
-    """What an ampere of each load is on each channel by each mounting; the loads; the logarithm of how likely the gains
-    are, [mounting, load, displacement, ratio]; and of how likely displacement and ratio are before."""
-    ways = mountings(supply)
-    loads = tuple(possible_loads(supply, phases))
-    pure = np.array([[shown(supply, way, load) for load in loads] for way in ways])
-    ratios, weights = _ratios(len(gains))
+    supply: Supply,
+    phases: int,
+    gains: Sequence[Gain],
+    car_gain: tuple[float, float] | None,
+    used: int | None,
+    beside_a: Sequence[float] | None,
+) -> _Held:
+    ways, possible = mountings(supply), possible_loads(supply, phases)
+    pure = np.array([[shown(supply, way, load) for load in possible] for way in ways])
+    rows, weights = _ratios(len(gains))
     base, base_error = car_gain if car_gain is not None else (1.0, 0.0)
-    log = np.zeros((len(ways), len(loads), len(_DISPLACEMENT), len(ratios)))
+    size = base * _RATIOS
+    error = np.hypot(size * _SHAPE_ERROR, _RATIOS * base_error)
+    log = np.zeros((len(ways), len(possible), len(_DISPLACEMENT), len(rows)))
     for channel, gain in enumerate(gains):
-        size = base * ratios[:, channel]
-        error = np.hypot(size * _SHAPE_ERROR, ratios[:, channel] * base_error)
-        log += _log_chance(gain, pure[:, :, channel], size, error)
+        kinds, which = np.unique(np.round(pure[:, :, channel], 9), return_inverse=True)
+        alone = beside_a is not None and beside_a[channel] < _ALONE_A
+        strange = _ALONE if alone else _STRANGE.get(supply, _STRANGE_ELSEWHERE)
+        each = _log_chance(gain, kinds, size, error, strange)[:, :, rows[:, channel]]
+        log += each[which.reshape(pure.shape[:2])]
     usual = -0.5 * (_DISPLACEMENT / _DISPLACEMENT_USUAL) ** 2
     usual -= np.logaddexp.reduce(usual)
-    return pure, loads, log, usual[None, None, :, None] + np.log(weights)
+    log += usual[None, None, :, None] + np.log(weights)
+    if used is not None:
+        fits = np.array([any(count == used for _, count in ways) for ways in possible.values()])
+        if fits.any():
+            log += np.log(np.where(fits, _USED, 1 - _USED))[None, :, None, None]
+    return _Held(pure, tuple(possible), _RATIOS[rows], log)
 
 
 def mounting_told(tests: Sequence[Explanations]) -> Told[Mounting]:
@@ -180,68 +226,40 @@ def _quantity(gains: Sequence[Gain]) -> Quantity:
     return Quantity.WATTS if any(gain.current_error[1] is None for gain in gains) else Quantity.VARS
 
 
-def _ratios(channels: int) -> tuple[Floats, Floats]:
-    """Ratios by channel, and how likely each is before the test: all channels alike, or one apart."""
-    near = np.abs(_RATIOS - 1) <= RATIO_TOLERANCE
-    rows = [np.full(channels, one) for one in _RATIOS]
+def _ratios(channels: int) -> tuple[npt.NDArray[np.intp], Floats]:
+    """Ratios by channel, as numbers in the list of all, [row, channel], and how likely each row is before the test: all
+    channels alike, or one apart."""
+    far = np.flatnonzero(np.abs(_RATIOS - 1) > RATIO_TOLERANCE)
+    rows = [np.full(channels, number) for number in range(len(_RATIOS))]
     weights = list(_RATIO_WEIGHTS * (0.9 if channels > 1 else 1.0))
     if channels > 1:
+        right = int(np.argmin(np.abs(_RATIOS - 1)))
         for channel in range(channels):
-            for one, weight in zip(_RATIOS[~near], _RATIO_WEIGHTS[~near], strict=True):
-                row = np.ones(channels)
-                row[channel] = one
+            for number in far:
+                row = np.full(channels, right)
+                row[channel] = number
                 rows.append(row)
-                weights.append(0.1 * weight / _RATIO_WEIGHTS[~near].sum() / channels)
+                weights.append(0.1 * _RATIO_WEIGHTS[number] / _RATIO_WEIGHTS[far].sum() / channels)
     return np.array(rows), np.array(weights)
 
 
 def _ratio(
-    gains: Sequence[Gain], pure: Sequence[complex], car_gain: tuple[float, float]
+    gains: Sequence[Gain], held: _Held, chance: Floats, way: int, load: int, car_gain: tuple[float, float]
 ) -> tuple[tuple[float, ...], bool | None]:
-    """Of every channel, and whether all are right, as far as the car draws on them."""
+    """Of every channel by the likeliest explanation, and whether by all of them those on which the car draws are right.
+    `chance`: [mounting, load, row of ratios]."""
     base, base_error = car_gain
     if base < 3 * base_error or base < 0.1:
         return (1.0,) * len(gains), None
-    found = [_ratio_of(gain, abs(one), base, base_error) for gain, one in zip(gains, pure, strict=True)]
-    seen = [one for one in found if one is not None]
-    if not seen:
-        return (1.0,) * len(gains), None
-    ratios = tuple(1.0 if one is None else one[0] for one in found)
-    weight = sum(error**-2 for _, error in seen)
-    together = sum(ratio * error**-2 for ratio, error in seen) / weight, weight**-0.5
-    scatter = max((abs(ratio - together[0]) / error for ratio, error in seen), default=0.0)
-    each = [_chance_right(*one) for one in seen]
-    all_of_them = _chance_right(together[0], math.hypot(together[1], _SHAPE_ERROR)) if scatter < 3 else min(each)
-    if all_of_them >= SURE and min(each) >= 0.9:
-        return ratios, True
-    return ratios, False if min(all_of_them, *each) <= 1 - SURE else None
-
-
-def _ratio_of(gain: Gain, part: float, base: float, base_error: float) -> tuple[float, float] | None:
-    """Of a channel on which an ampere of the car is `part`; None: it draws nothing there."""
-    if part < 0.1:
-        return None
-    size, error = abs(gain.amps) / 0.98, gain.amps_error
-    if gain.current is not None and gain.current_error[1] is not None:
-        size, error = abs(gain.current), max(gain.current_error[0], gain.current_error[1])
-    ratio = size / base / part
-    off = ratio * math.hypot(error / max(size, 1e-6), base_error / base, _SHAPE_ERROR)
-    if gain.by_report is None:
-        return ratio, 1.3 * off
-    direct, direct_error = abs(gain.by_report[0]) / part, gain.by_report[1] / part
-    direct_error = math.hypot(direct_error, _SHAPE_ERROR * direct)
-    apart = abs(direct - ratio)
-    if direct_error < max(off, 0.06 * direct):
-        ratio, off = direct, direct_error
-    # Where two ways to find it contradict each other, neither is as good as it looks.
-    return ratio, max(1.3 * off, 0.4 * apart if apart > 2.5 * math.hypot(off, direct_error) else 0.0)
-
-
-def _chance_right(ratio: float, error: float) -> float:
-    """How likely a ratio that was found so is a right one."""
-    chance = _RATIO_WEIGHTS * np.exp(-0.5 * ((_RATIOS - ratio) / error) ** 2)
-    near = np.abs(_RATIOS - 1) <= RATIO_TOLERANCE
-    return float(chance[near].sum() / max(float(chance.sum()), 1e-300)) if chance.sum() > 0 else 0.0
+    parts = np.abs(held.pure[way, load])
+    ratios = tuple(
+        abs(gain.amps) / base / float(part) if part > 0.1 else 1.0 for gain, part in zip(gains, parts, strict=True)
+    )
+    near = np.abs(held.ratios - 1) <= RATIO_TOLERANCE
+    unseen = np.abs(held.pure) < 0.1
+    right = np.all(near[None, None] | unseen[:, :, None, :], axis=3)
+    surely = float(chance[right].sum())
+    return ratios, True if surely >= SURE else False if surely <= 1 - SURE else None
 
 
 def _ratio_weights() -> Floats:
@@ -255,26 +273,39 @@ def _ratio_weights() -> Floats:
 _RATIO_WEIGHTS = _ratio_weights()
 
 
-def _log_chance(gain: Gain, pure: Floats, size: Floats, error: Floats) -> Floats:
-    """Of a channel's gain: [mounting, load, displacement, ratio]. `pure`: what an ampere is there; `size`, `error`: of
+def _log_chance(gain: Gain, pure: npt.NDArray[np.complex128], size: Floats, error: Floats, strange: float) -> Floats:
+    """Of a channel's gain: [kind, displacement, ratio]. `pure`: what an ampere is there, [kind]; `size`, `error`: of
     the car by each ratio."""
     turned = np.exp(-1j * _DISPLACEMENT)
-    here = pure[:, :, None, None] * turned[None, None, :, None] * size[None, None, None, :]
-    there = np.abs(pure)[:, :, None, None] * error[None, None, None, :]
+    here = pure[:, None, None] * turned[None, :, None] * size[None, None, :]
+    there = np.abs(pure)[:, None, None] * error[None, None, :]
     real_error, imaginary_error = gain.current_error
     log = np.zeros(here.shape)
-    if gain.current is not None:
-        log = log + _log_normal(gain.current.real - here.real, np.hypot(there, 1.2 * real_error))
-        if imaginary_error is not None:
-            log = log + _log_normal(gain.current.imag - here.imag, np.hypot(there, 1.2 * imaginary_error))
+    if gain.current is not None and imaginary_error is not None:
+        log = log + _log_normal_pair(gain.current - here, there, real_error, imaginary_error, gain.slant)
+    elif gain.current is not None:
+        log = log + _log_normal(gain.current.real - here.real, np.hypot(there, _CAUTION * real_error))
     if imaginary_error is None:
         # Beside what else flows on the line, the size of the current grows by somewhat less than the car draws.
         sizes = np.abs(here)
-        near = _log_normal(abs(gain.amps) - 0.96 * sizes, np.hypot(0.07 * sizes, 1.2 * gain.amps_error))
+        near = _log_normal(abs(gain.amps) - 0.96 * sizes, np.hypot(0.07 * sizes, _CAUTION * gain.amps_error))
         log = log + np.logaddexp(
-            near, math.log(_STRANGE) + _log_normal(abs(gain.amps) - 0.7 * sizes, 0.3 * sizes + 0.01)
+            near, math.log(strange) + _log_normal(abs(gain.amps) - 0.7 * sizes, 0.3 * sizes + 0.01)
         )
-    return np.logaddexp(log, math.log(_STRAY))
+    axes = 1 if imaginary_error is None else 2
+    return np.logaddexp(log, math.log(_STRAY) - axes * math.log(1.0 + abs(gain.amps)))
+
+
+def _log_normal_pair(
+    off: npt.NDArray[np.complex128], there: Floats, real_error: float, imaginary_error: float, slant: float
+) -> Floats:
+    """`there`: an error along both axes, beside those of the gain."""
+    real = (_CAUTION * real_error) ** 2 + there**2
+    imaginary = (_CAUTION * imaginary_error) ** 2 + there**2
+    both = slant * _CAUTION**2 * real_error * imaginary_error
+    area = real * imaginary - both**2
+    square = (imaginary * off.real**2 - 2 * both * off.real * off.imag + real * off.imag**2) / area
+    return np.asarray(-0.5 * square - 0.5 * np.log(area))
 
 
 def _log_normal(off: Floats, error: Floats) -> Floats:

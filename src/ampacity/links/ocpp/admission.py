@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from urllib.parse import unquote
@@ -18,8 +18,8 @@ from ampacity.links.ocpp.certificates import common_name
 from ampacity.links.ocpp.doorway import GuardedConnection
 from ampacity.links.ocpp.endpoint import Endpoint
 from ampacity.links.ocpp.passwords import Passwords, Verdict
+from ampacity.links.ocpp.versions import chosen, subprotocol_of
 
-PROTOCOL = Subprotocol("ocpp1.6")
 LONGEST_ID = 48
 MOST_COMPLAINTS = 1000
 MOST_ADOPTED = 50
@@ -97,17 +97,20 @@ class Admission:
         adopt: Callable[[str], Endpoint | None] | None,
         adopt_profile: int,
         holder: Callable[[ChargerId], GuardedConnection | None],
+        versions: Callable[[Endpoint], Sequence[str]],
         now_s: Callable[[], float],
         wall_s: Callable[[], float],
     ) -> None:
         """`adopt` is asked for an endpoint when an unknown charger comes that brings what `adopt_profile` asks for.
-        `holder`: the connection a charger has. `wall_s`: UTC seconds since 1970."""
+        `holder`: the connection a charger has. `versions`: of OCPP that may be spoken with it. `wall_s`: UTC seconds
+        since 1970."""
         self._endpoints = {endpoint.ocpp_id: endpoint for endpoint in endpoints}
         self._adopt = adopt
         self._adopt_profile = adopt_profile
         self._knocks = Knocks(wall_s)
         self._refused: dict[str, None] = {}
         self._holder = holder
+        self._versions = versions
         self._now_s = now_s
         self._passwords = Passwords(now_s)
         self._complaints: set[str] = set()
@@ -136,13 +139,16 @@ class Admission:
         if not isinstance(connection, GuardedConnection):
             raise TypeError("only connections that passed the doorway are checked")
         ocpp_id = _ocpp_id(request)
-        offered = ",".join(request.headers.get_all("Sec-WebSocket-Protocol"))
-        if PROTOCOL not in [one.strip() for one in offered.split(",")]:
+        headers = ",".join(request.headers.get_all("Sec-WebSocket-Protocol"))
+        offered = [one.strip() for one in headers.split(",")]
+        if chosen(offered) is None:
             self._note_knock(connection, ocpp_id, "charger-protocol")
             self.complain(
-                "charger-protocol", ocpp_id, f"It offers {offered[:60] or 'no protocol'}; set the charger to OCPP 1.6J."
+                "charger-protocol",
+                ocpp_id,
+                f"It offers {headers[:60] or 'no protocol'}; set the charger to OCPP 1.6, 2.0.1 or 2.1 over JSON.",
             )
-            return connection.respond(HTTPStatus.BAD_REQUEST, "Only ocpp1.6 is spoken here.\n")
+            return connection.respond(HTTPStatus.BAD_REQUEST, "Only ocpp1.6, ocpp2.0.1 and ocpp2.1 are spoken here.\n")
         endpoint = self._endpoints.get(ocpp_id) or self._adopted(connection, ocpp_id)
         if endpoint is None:
             self._note_knock(connection, ocpp_id, "charger-unknown")
@@ -157,13 +163,20 @@ class Admission:
         if endpoint.charger in self.held_off:
             return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "A test is under way: come again.\n")
         refusal = (
-            self._refused_by_profile(connection, endpoint)
+            self._refused_by_version(connection, endpoint, offered)
+            or self._refused_by_profile(connection, endpoint)
             or await self._refused_by_password(connection, endpoint, request)
             or await self._refused_as_second(connection, endpoint)
         )
         if refusal is None:
             connection.endpoint = endpoint
         return refusal
+
+    def subprotocol(self, connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+        """The one to speak with a charger that was let in."""
+        if not isinstance(connection, GuardedConnection) or connection.version is None:
+            return None
+        return Subprotocol(subprotocol_of(connection.version))
 
     def complain(self, code: str, ocpp_id: str, remedy: str) -> None:
         """Logged once for each charger and reason: those that are refused come again and again."""
@@ -205,6 +218,22 @@ class Admission:
     def _note_knock(self, connection: GuardedConnection, ocpp_id: str, why: str) -> None:
         if ocpp_id not in self._endpoints and _is_id(ocpp_id):
             self._knocks.note(ocpp_id, connection.host, why)
+
+    def _refused_by_version(
+        self, connection: GuardedConnection, endpoint: Endpoint, offered: Sequence[str]
+    ) -> Response | None:
+        allowed = self._versions(endpoint)
+        connection.version = chosen(offered, allowed)
+        if connection.version is not None:
+            return None
+        versions = " or ".join(allowed)
+        self.complain(
+            "charger-protocol",
+            endpoint.ocpp_id,
+            f"It offers {','.join(offered)[:60]}, and only OCPP {versions} is spoken with it, as its family or "
+            "ocpp_versions says. Set the charger to that, or change ocpp_versions.",
+        )
+        return connection.respond(HTTPStatus.BAD_REQUEST, f"Only OCPP {versions} is spoken with this charger.\n")
 
     def _refused_by_profile(self, connection: GuardedConnection, endpoint: Endpoint) -> Response | None:
         if endpoint.security_profile < 2:

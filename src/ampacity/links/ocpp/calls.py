@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from ampacity.links.ocpp import framing
-from ampacity.links.ocpp.messages import Outgoing
+from ampacity.links.ocpp.fields import Out
 from ampacity.links.tally import Tally
 
 
@@ -37,7 +37,7 @@ class Calls:
         self._limit: asyncio.Timeout | None = None
         self._begin_s = 0.0
 
-    async def call(self, payload: Outgoing, *, patience_s: float) -> Any:
+    async def call(self, payload: Out, *, patience_s: float) -> Any:
         """Sends a request and returns its answer, as JSON gave it. One at a time.
 
         Raises:

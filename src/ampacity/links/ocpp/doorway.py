@@ -93,6 +93,8 @@ class GuardedConnection(ServerConnection):
         """Whom it is counted with; the very address."""
         self.endpoint: Endpoint | None = None
         """Set once it was found to be this charger."""
+        self.version: str | None = None
+        """Of OCPP, as it is spoken here."""
         self._doorway = doorway
         self._tls = tls
         self._tls_failed = tls_failed

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import msgspec
 
-from ampacity.links.ocpp.messages import Outgoing
+from ampacity.links.ocpp.fields import Out
 
 CALL, CALL_RESULT, CALL_ERROR = 2, 3, 4
+CALL_RESULT_ERROR, SEND = 5, 6
+"""Of OCPP 2.1; no charger of an earlier version sends them."""
 LONGEST_ID = 64
 """The standard says 36; some send more."""
 
@@ -46,6 +48,24 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerRefused:
+    """A charger's CALLRESULTERROR: it can't use an answer of ours."""
+
+    id: str
+    code: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What a charger says that wants no answer."""
+
+    id: str
+    action: str
+    payload: msgspec.Raw
+
+
+@dataclass(frozen=True, slots=True)
 class Malformed:
     """A frame that is none, and why. `id` where it is a request whose identity could be read: it can be answered."""
 
@@ -53,7 +73,7 @@ class Malformed:
     what: str
 
 
-Frame = Call | Result | Refusal | Malformed
+Frame = Call | Result | Refusal | AnswerRefused | Sent | Malformed
 
 
 def frame_of(message: str | bytes) -> Frame:
@@ -74,9 +94,13 @@ def frame_of(message: str | bytes) -> Frame:
             return Result(known, parts[2] if len(parts) > 2 else _EMPTY)
         if kind == CALL_ERROR:
             return Refusal(known, _lenient(parts, 2) or "GenericError", _lenient(parts, 3))
+        if kind == CALL_RESULT_ERROR:
+            return AnswerRefused(known, _lenient(parts, 2) or "GenericError", _lenient(parts, 3))
+        if kind == SEND:
+            return Sent(known, _string.decode(parts[2]), parts[3] if len(parts) > 3 else _EMPTY)
     except (msgspec.DecodeError, UnicodeError, IndexError) as error:
         return Malformed(known if kind == CALL else None, f"not an OCPP-J frame ({error})")
-    # OCPP-J 1.6, 4.1.3: a message of another type is to be passed over.
+    # OCPP-J 1.6, 4.1.3, and 2.0.1, 4.1.3: a message of another type is to be passed over.
     return Malformed(None, f"message type {kind} is not known")
 
 
@@ -88,7 +112,7 @@ def _lenient(parts: list[msgspec.Raw], place: int) -> str:
         return ""
 
 
-def call_text(message_id: str, payload: Outgoing) -> str:
+def call_text(message_id: str, payload: Out) -> str:
     return _encoder.encode([CALL, message_id, type(payload).__name__, payload]).decode()
 
 

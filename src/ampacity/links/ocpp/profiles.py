@@ -1,14 +1,14 @@
-"""A setpoint as a charging profile that ends by itself."""
+"""A setpoint as a charging profile that ends by itself, whatever version of OCPP it is written in."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from ampacity.core.decision import Command
 from ampacity.devices.charger_family import ChargerFamily
-from ampacity.links.ocpp.messages import Profile, Schedule, SchedulePeriod, SetChargingProfile
 
 BASE_PROFILE, OPERATING_PROFILE = 1, 2
 EARLIER_S = 60
@@ -31,6 +31,40 @@ class Form:
     volts: float
     """What one phase of the charger sees."""
     phases: int
+    offline_end: bool = False
+    """It says how long it holds without a connection. OCPP 2.1; only where a lasting profile lies below."""
+    by_id: bool = False
+    """A profile replaces the one of its own id, and no other at its level: OCPP 2."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Period:
+    """From so many seconds after the schedule's begin on."""
+
+    start_s: int
+    limits: tuple[float, ...]
+    """In the plan's unit, rounded down to one decimal: one value for all phases; or, in amperes, one for each phase."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A charging profile, in no version's words yet."""
+
+    id: int
+    connector: int
+    stack_level: int
+    unit: str
+    """ "A" of each phase, or "W" of all."""
+    phases: int | None
+    """On which it counts; None: on all three, as is understood where nothing is said."""
+    periods: tuple[Period, ...]
+    begin: datetime | None
+    """By the charger's clock; None: with the transaction."""
+    duration_s: int | None = None
+    ends: datetime | None = None
+    """When it ends, by the charger's clock; None: never, or with its periods."""
+    offline_s: int | None = None
+    """How long it holds once the connection is lost; None: it does not say."""
 
 
 def form_of(family: ChargerFamily, *, phases: int, volts: float) -> Form:
@@ -51,75 +85,77 @@ def other_forms(form: Form) -> list[Form]:
     "duration" is among them where a lasting profile can lie below; whether one does is the caller's affair.
     """
     if form.relative:
-        return []
+        return [replace(form, offline_end=False)] if form.offline_end else []
+    forms = _similar(form)
+    if form.offline_end:
+        plain = replace(form, offline_end=False)
+        forms = [plain, *forms, *_similar(plain)]
+    return [other for n, other in enumerate(forms) if other != form and other not in forms[:n]]
+
+
+def _similar(form: Form) -> list[Form]:
     connectors = (form.connector, 1 - form.connector) if form.connector in (0, 1) else (form.connector,)
     levels = (form.stack_level, 0) if form.stack_level > 0 else (0,)
     two_periods = [
         replace(form, connector=c, stack_level=s, lease_form="two-period") for s in levels for c in connectors
     ]
-    forms = [
+    return [
         *two_periods,
         *(replace(form, connector=c, lease_form="duration") for c in connectors if form.stack_level > 0),
         *(replace(form, connector=c, stack_level=levels[-1], watts=not form.watts) for c in connectors),
         *(replace(form, connector=c, lease_form="none") for c in connectors),
     ]
-    return [other for n, other in enumerate(forms) if other != form and other not in forms[:n]]
 
 
-def operating(command: Command, form: Form, family: ChargerFamily, charger_now: datetime) -> SetChargingProfile:
+def operating(command: Command, form: Form, family: ChargerFamily, charger_now: datetime) -> Plan:
     """The command's limit until its lease ends, then the safe current. `charger_now` is by the charger's clock."""
     lease_s = None if command.lease_s is None else EARLIER_S + math.ceil(command.lease_s)
-    limit, safe = _limit(command.limit_a, form, family), _limit(command.safe_a, form, family)
-    periods = [_period(0, limit, form)]
+    periods = [Period(start_s=0, limits=limits_of((command.limit_a,), form, family))]
     if lease_s is not None and form.lease_form == "two-period":
-        periods.append(_period(lease_s, safe, form))
+        periods.append(Period(start_s=lease_s, limits=limits_of((command.safe_a,), form, family)))
     begin = charger_now - timedelta(seconds=EARLIER_S)
     ends = lease_s is not None and form.lease_form == "duration"
-    schedule = Schedule(
-        chargingRateUnit="W" if form.watts else "A",
-        chargingSchedulePeriod=periods,
-        startSchedule=None if form.relative else _stamp(begin),
-        duration=lease_s if ends else None,
+    is_guarded = form.offline_end and form.stack_level > 0 and command.lease_s is not None
+    return Plan(
+        id=BASE_PROFILE if form.by_id and form.stack_level == 0 else OPERATING_PROFILE,
+        connector=form.connector,
+        stack_level=form.stack_level,
+        unit="W" if form.watts else "A",
+        phases=_phases(form),
+        periods=tuple(periods),
+        begin=None if form.relative else begin,
+        duration_s=lease_s if ends else None,
+        ends=begin + timedelta(seconds=lease_s) if ends and lease_s is not None else None,
+        offline_s=math.ceil(command.lease_s) if is_guarded and command.lease_s is not None else None,
     )
-    profile = Profile(
-        chargingProfileId=OPERATING_PROFILE,
-        stackLevel=form.stack_level,
-        chargingProfilePurpose="TxDefaultProfile",
-        chargingProfileKind="Relative" if form.relative else "Absolute",
-        chargingSchedule=schedule,
-        validTo=_stamp(begin + timedelta(seconds=lease_s)) if ends and lease_s is not None else None,
-    )
-    return SetChargingProfile(connectorId=form.connector, csChargingProfiles=profile)
 
 
-def base(safe_a: float, form: Form, family: ChargerFamily, charger_now: datetime) -> SetChargingProfile:
+def base(safe_a: float, form: Form, family: ChargerFamily, charger_now: datetime) -> Plan:
     """The safe current, for ever, below the operating profile."""
-    schedule = Schedule(
-        chargingRateUnit="W" if form.watts else "A",
-        chargingSchedulePeriod=[_period(0, _limit(safe_a, form, family), form)],
-        startSchedule=_stamp(charger_now - timedelta(seconds=BASE_EARLIER_S)),
-    )
-    profile = Profile(
-        chargingProfileId=BASE_PROFILE,
-        stackLevel=0,
-        chargingProfilePurpose="TxDefaultProfile",
-        chargingProfileKind="Absolute",
-        chargingSchedule=schedule,
-    )
-    return SetChargingProfile(connectorId=form.connector, csChargingProfiles=profile)
-
-
-def _period(start_s: int, limit: float, form: Form) -> SchedulePeriod:
-    return SchedulePeriod(
-        startPeriod=start_s, limit=limit, numberPhases=form.phases if form.watts and form.phases != 3 else None
+    return Plan(
+        id=BASE_PROFILE,
+        connector=form.connector,
+        stack_level=0,
+        unit="W" if form.watts else "A",
+        phases=_phases(form),
+        periods=(Period(start_s=0, limits=limits_of((safe_a,), form, family)),),
+        begin=charger_now - timedelta(seconds=BASE_EARLIER_S),
     )
 
 
-def _limit(amps: float, form: Form, family: ChargerFamily) -> float:
-    """In amperes per phase or watts of all, with one decimal, rounded down."""
-    amps = family.grid_a(amps)
-    return math.floor((amps * form.volts * form.phases if form.watts else amps) * 10 + 1e-6) / 10
+def limits_of(amps: Sequence[float], form: Form, family: ChargerFamily) -> tuple[float, ...]:
+    """As they stand in a profile, from amperes: of all phases alike, or of each. In watts the smallest counts for
+    all."""
+    known = [family.grid_a(one) for one in amps]
+    if form.watts:
+        known = [min(known) * form.volts * form.phases]
+    limits = tuple(math.floor(one * 10 + 1e-6) / 10 for one in known)
+    return limits[:1] if len(set(limits)) == 1 else limits
 
 
-def _stamp(moment: datetime) -> str:
+def stamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _phases(form: Form) -> int | None:
+    return form.phases if form.watts and form.phases != 3 else None

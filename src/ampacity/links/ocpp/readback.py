@@ -28,11 +28,12 @@ def periods_of(answer: object, charger_now: datetime) -> tuple[str, tuple[ShownP
     shows none. `charger_now` is by the charger's clock."""
     if not isinstance(answer, dict) or answer.get("status") != "Accepted":
         return None
-    schedule = answer.get("chargingSchedule")
+    schedule = answer.get("chargingSchedule", answer.get("schedule"))  # of OCPP 1.6, and of 2
     if not isinstance(schedule, dict):
         return None
     shown = schedule.get("chargingSchedulePeriod")
-    begin = moment_of(schedule.get("startSchedule")) or moment_of(answer.get("scheduleStart")) or charger_now
+    stamps = schedule.get("startSchedule"), schedule.get("scheduleStart"), answer.get("scheduleStart")
+    begin = next((moment for moment in map(moment_of, stamps) if moment is not None), charger_now)
     begin_s = (begin - charger_now).total_seconds()
     periods = [_period(one, begin_s) for one in shown] if isinstance(shown, list) else []
     known = sorted((one for one in periods if one is not None), key=lambda one: one.from_s)
@@ -42,8 +43,9 @@ def periods_of(answer: object, charger_now: datetime) -> tuple[str, tuple[ShownP
 
 def _period(one: Any, begin_s: float) -> ShownPeriod | None:
     try:
-        return ShownPeriod(begin_s + float(one["startPeriod"]), float(one["limit"]))
-    except (KeyError, TypeError, ValueError):
+        limits = [float(one[name]) for name in ("limit", "limit_L2", "limit_L3") if one.get(name) is not None]
+        return ShownPeriod(begin_s + float(one["startPeriod"]), max(limits))
+    except (AttributeError, KeyError, TypeError, ValueError):
         return None
 
 

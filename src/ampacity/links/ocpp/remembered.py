@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ampacity.core.observations import SessionStarted
 from ampacity.core.site import ChargerId
 from ampacity.devices.charger_family import ChargerFamily
 from ampacity.links.ocpp.clock import ChargerClock
 from ampacity.links.ocpp.profiles import Form
 from ampacity.links.ocpp.tags import TagVerdict
 from ampacity.links.ocpp.told_time import ToldTime
-from ampacity.links.ocpp.transactions import Transactions
+from ampacity.links.ocpp.transactions import TransactionId, Transactions
 from ampacity.links.tally import Tally
 
 
@@ -26,6 +27,10 @@ class Remembered:
         self.transactions = Transactions(charger, next_transaction)
         self.family: ChargerFamily | None = None
         """As it introduced itself."""
+        self.version = ""
+        """Of OCPP, over the last connection; "": it has not connected."""
+        self.begun: SessionStarted | None = None
+        """The begin of the transaction that is open, as far as it was seen."""
         self.form: Form | None = None
         """In which it takes profiles, as far as tried."""
         self.base_a: float | None = None
@@ -33,7 +38,15 @@ class Remembered:
         again without a reason."""
         self.expires: bool | None = None
         """Whether a schedule that it showed since it last started falls to the safe current; None: it showed none."""
+        self.own_max_a: float | None = None
+        """The maximum it is set to, as its configuration tells."""
         self.often = False
         """It is asked for what it draws every few seconds."""
-        self.refused: tuple[int, TagVerdict] | None = None
+        self.refused: tuple[TransactionId, TagVerdict] | None = None
         """The transaction that was begun with a tag that may not charge, and the verdict on it."""
+
+    def speak(self, version: str) -> None:
+        """It connects in this version of OCPP: what was tried in another one says nothing."""
+        if version != self.version:
+            self.form = self.base_a = self.expires = None
+        self.version = version

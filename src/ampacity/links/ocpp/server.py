@@ -1,11 +1,11 @@
-"""Where chargers connect: OCPP 1.6J over websockets."""
+"""Where chargers connect: OCPP 1.6J, 2.0.1 and 2.1 over websockets."""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import datetime
@@ -15,21 +15,24 @@ from typing import Any
 import structlog
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
 
 from ampacity.core.decision import Command
 from ampacity.core.errors import AmpacityError
 from ampacity.core.observations import ChargerLink, Observation, SessionEnded, SetpointAnswer
 from ampacity.core.site import ChargerId
-from ampacity.devices.charger_family import ChargerFamily
-from ampacity.links.ocpp.admission import PROTOCOL, Admission
+from ampacity.devices.charger_family import OCPP_VERSIONS, ChargerFamily
+from ampacity.links.ocpp.admission import Admission
 from ampacity.links.ocpp.admission import Knock as Knock
 from ampacity.links.ocpp.certificates import tls_context as tls_context
 from ampacity.links.ocpp.doorway import Doorway, GuardedConnection
 from ampacity.links.ocpp.endpoint import Endpoint, StationFacts
 from ampacity.links.ocpp.pace import Pace
 from ampacity.links.ocpp.remembered import Remembered
+from ampacity.links.ocpp.schema_check import CheckedLink, MessageCheck
 from ampacity.links.ocpp.station import Station
 from ampacity.links.ocpp.tags import Authorise, everybody
+from ampacity.links.ocpp.versions import subprotocol_of
 from ampacity.links.tally import Tally
 
 LARGEST_MESSAGE = 256 * 1024
@@ -71,16 +74,19 @@ class OcppServer:
         now_s: Callable[[], float],
         wall: Callable[[], datetime],
         first_transaction: int,
+        check: MessageCheck | None = None,
     ) -> None:
         """`tls` is for `tls_port`, and `port` is plain; without a `tls_port` it is for `port`. `adopt` is asked for an
         endpoint when an unknown charger comes that brings what `adopt_profile` asks for; None: it is refused.
         `authorise`: who may charge.
-        `session_ended` is awaited before a StopTransaction is answered, so that what is acknowledged is not lost."""
+        `session_ended` is awaited before the end of a transaction is answered, so that what is acknowledged is not
+        lost. `check`: holds each message against the official schemas."""
         self._admission = Admission(
             endpoints,
             adopt=adopt,
             adopt_profile=adopt_profile,
             holder=self._holder,
+            versions=self._versions_of,
             now_s=now_s,
             wall_s=lambda: wall().timestamp(),
         )
@@ -92,6 +98,7 @@ class OcppServer:
         self._tls_port = tls_port
         self._authorise = authorise
         self._session_ended = session_ended
+        self._check = check
         self._now_s = now_s
         self._wall = wall
         self._transaction = first_transaction
@@ -154,7 +161,10 @@ class OcppServer:
 
     def facts(self) -> dict[ChargerId, StationFacts]:
         """What the connected chargers said of themselves. For any thread."""
-        return {charger: station.facts for charger, (station, _) in list(self._stations.items())}
+        return {
+            charger: replace(station.facts, max_a=self._known(charger).own_max_a)
+            for charger, (station, _) in list(self._stations.items())
+        }
 
     def knocking(self) -> list[Knock]:
         """Unknown chargers that were refused, but for those that a person refused; the newest first. For any thread."""
@@ -204,7 +214,8 @@ class OcppServer:
                     self._listen,
                     port,
                     create_connection=guarded,  # type: ignore[arg-type]  # asks for a class, takes any callable
-                    subprotocols=[PROTOCOL],
+                    subprotocols=[Subprotocol(subprotocol_of(one)) for one in OCPP_VERSIONS],
+                    select_subprotocol=self._admission.subprotocol,
                     process_request=self._admission.check,
                     compression=None,
                     max_size=LARGEST_MESSAGE,
@@ -277,6 +288,11 @@ class OcppServer:
 
     # --- a connection ---
 
+    def _versions_of(self, endpoint: Endpoint) -> Sequence[str]:
+        """Those that may be spoken with it: as is set for it, else as its family can."""
+        family = endpoint.family or self._known(endpoint.charger).family
+        return endpoint.versions or (family.ocpp_versions if family is not None else ()) or OCPP_VERSIONS
+
     def _holder(self, charger: ChargerId) -> GuardedConnection | None:
         entry = self._stations.get(charger)
         return None if entry is None else entry[1]
@@ -297,8 +313,13 @@ class OcppServer:
         tally = remembered.tally
         tally.connections += 1
 
+        version = connection.version or "1.6"
+        checked = None if self._check is None else self._check.link(charger, version)
+
         async def send(text: str) -> None:
             tally.gave_out(len(text), time.monotonic())
+            if checked is not None:
+                checked.sent(text)
             await connection.send(text)
 
         station = Station(
@@ -310,23 +331,26 @@ class OcppServer:
             now_s=self._now_s,
             wall=self._wall,
             authorise=self._authorise,
+            version=version,
         )
         before = self._stations.get(charger)
         self._stations[charger] = (station, connection)
         if before is not None:
             _log.info("charger-replaced", charger=charger)
             before[1].transport.abort()
-        _log.info("charger-connected", charger=charger)
+        _log.info("charger-connected", charger=charger, version=version)
         put(ChargerLink(charger=charger, at_s=self._now_s(), online=True))
         worker = asyncio.create_task(_work(station, connection))
         worker.add_done_callback(lambda task: _tell_failure(charger, task))
         why = ""
         try:
-            await self._listen_to(station, connection, send)
+            await self._listen_to(station, connection, send, checked)
         except ConnectionClosed as closed:
             why = str(closed)
         finally:
             worker.cancel()
+            if checked is not None:
+                checked.closed()
             if station.facts.vendor or station.facts.model:
                 self._introduced[station.endpoint.ocpp_id] = station.facts
             if self._stations.get(charger, (None, None))[0] is station:
@@ -335,12 +359,18 @@ class OcppServer:
                 put(ChargerLink(charger=charger, at_s=self._now_s(), online=False))
 
     async def _listen_to(
-        self, station: Station, connection: GuardedConnection, send: Callable[[str], Awaitable[None]]
+        self,
+        station: Station,
+        connection: GuardedConnection,
+        send: Callable[[str], Awaitable[None]],
+        checked: CheckedLink | None,
     ) -> None:
         """Ends with ConnectionClosed. Bytes, so that a text which is no UTF-8 does not end the connection."""
         while True:
             message = await connection.recv(decode=False)
             await self._keep_pace(station.endpoint, len(message))
+            if checked is not None:
+                checked.received(message)
             answer = station.receive(message)
             if station.ended is not None:
                 if self._session_ended is not None:
@@ -348,6 +378,18 @@ class OcppServer:
                 station.ended = None
             if answer is not None:
                 await send(answer)
+            if station.is_misunderstood:
+                versions = " or ".join(station.family.ocpp_versions)
+                _log.warning(
+                    "charger-version",
+                    charger=station.endpoint.charger,
+                    family=station.family.id,
+                    what=f"It speaks OCPP {station.facts.version} badly, as is known of its family.",
+                    remedy=f"It is asked to come again in OCPP {versions}. Set it to that at the charger, or, to try "
+                    "it all the same, set ocpp_versions.",
+                )
+                connection.transport.abort()
+                return
 
     async def _keep_pace(self, endpoint: Endpoint, size: int) -> None:
         """What is not read fills the charger's own buffers, and nobody else's."""

@@ -12,15 +12,20 @@ from datetime import datetime, timedelta
 import structlog
 
 from ampacity.core.decision import Command
-from ampacity.core.observations import Observation, SetpointAnswer
+from ampacity.core.observations import ChargerLink, Observation, SetpointAnswer
 from ampacity.devices.charger_family import ChargerFamily
-from ampacity.links.ocpp import messages, profiles, readback
+from ampacity.links.ocpp import profiles, readback
 from ampacity.links.ocpp.calls import Calls, NoAnswer, Refused
 from ampacity.links.ocpp.endpoint import Endpoint
+from ampacity.links.ocpp.fields import Out
+from ampacity.links.ocpp.installed import Held, finding_of
 from ampacity.links.ocpp.profiles import BASE_EARLIER_S
 from ampacity.links.ocpp.remembered import Remembered
+from ampacity.links.ocpp.settings import Setting, Settings, form_within
 from ampacity.links.ocpp.tags import OWN_TAG
 from ampacity.links.ocpp.told_time import ToldTime
+from ampacity.links.ocpp.transactions import TransactionId
+from ampacity.links.ocpp.words import Words
 
 Put = Callable[[Observation], None]
 
@@ -31,7 +36,6 @@ QUESTION_S = 10.0
 URGENT_S = 3.0
 """A setpoint waits no longer than this for the answer to another request."""
 
-PING_S = 30
 TICK_S = 2.0
 OFTEN_S = 2.0
 """During a test it is asked for what it draws every few seconds."""
@@ -56,6 +60,15 @@ REFUSED_AGAIN_S = 60.0
 READ_BEYOND_S = 120
 """So far beyond the end of a lease it is asked what it will do."""
 
+DOUBT_S = 60.0
+"""A charger that left it open whether it took a setpoint is asked what it holds, at the most so often."""
+
+MOST_HELD = 1000
+"""Profiles of a charger that are looked at."""
+
+AT_ONCE = 5
+"""So many settings are asked for by name in one request; of a charger that refuses that, one."""
+
 MEASURANDS = (
     "Current.Import",
     "Power.Active.Import",
@@ -76,7 +89,9 @@ class Steering:
         remembered: Remembered,
         family: ChargerFamily,
         calls: Calls,
+        words: Words,
         *,
+        put: Put,
         now_s: Callable[[], float],
         told: ToldTime,
     ) -> None:
@@ -87,18 +102,29 @@ class Steering:
         self._remembered = remembered
         self._family = family
         self._calls = calls
+        self._words = words
+        self._put = put
         self._now_s = now_s
         self._told = told
         self._form = remembered.form or self._fresh_form()
         self._leased: tuple[Command, profiles.Form, float] | None = None
         """The last limit it took that is to end by itself, its form, and when it was sent."""
+        self._plan: profiles.Plan | None = None
+        """The same, as it was sent."""
         self._command: tuple[Command, Put] | None = None
         self._jobs: deque[Callable[[], Awaitable[None]]] = deque()
         self._wake = asyncio.Event()
         self._heard = False
         self._introduced = False
-        self._settings: dict[str, tuple[str, bool]] = {}
-        """Its configuration: value, and whether it is read-only."""
+        self._settings: Settings = {}
+        self._number = 0
+        """Of the last question that is answered by a message of its own."""
+        self._held: list[Held] = []
+        """The profiles that it has told of, in answer to question `_held_number`."""
+        self._held_number = 0
+        self._doubted_s: float | None = None
+        self._loss_told = False
+        """The controller was told once that a lease is not what it was, since it started."""
         self._triggers = True
         self._forms_tried_s: float | None = None
         self._refusal_told = ""
@@ -131,7 +157,7 @@ class Steering:
             self._forms_tried_s = None
         if started:
             self._remembered.base_a = self._remembered.expires = None
-            self._read_back = False
+            self._read_back = self._loss_told = False
         self._introduced = True
         self._jobs.clear()
         self._jobs.extend(self._introduction())
@@ -160,6 +186,21 @@ class Steering:
         if not self._read_back:
             self._read_back = True
             self._jobs.append(self._read_schedule)
+            self._wake.set()
+
+    def limits_told(self, most_profiles: int) -> None:
+        """It holds so many profiles."""
+        self._settings[Setting.MOST_PROFILES] = (str(most_profiles), True)
+        self._use(form_within(self._form, self._settings))
+
+    def profiles_told(self, number: int | None, held: Sequence[Held], *, more: bool) -> None:
+        """Profiles that it holds, in answer to this question of ours; `more` come."""
+        if number != self._held_number:
+            return
+        self._held = [*self._held, *held][:MOST_HELD]
+        if not more:
+            self._held_number = 0
+            self._jobs.append(self._judge_profiles)
             self._wake.set()
 
     def start_remotely(self) -> None:
@@ -235,9 +276,12 @@ class Steering:
             form, refusal = await self._set_profile(command)
         except NoAnswer as error:
             refusal = str(error)
+            self._doubt()
         else:
             if not refusal:
                 self._leased = None
+                if form.stack_level == 0:
+                    self._remembered.base_a = None  # it stands in its place
             if not refusal and form.lease_form != "none" and command.lease_s is not None:
                 lease_end_s = self._lease_end_s(sent_s, command.lease_s)
                 self._leased = (command, form, sent_s)
@@ -254,6 +298,7 @@ class Steering:
         self._tell_refusal(command, refusal)
         if command.stop:
             self._jobs.appendleft(self._stop_remotely)
+            self._doubt()
 
     def _lease_end_s(self, sent_s: float, lease_s: float) -> float | None:
         """When the limit has surely ended: later by as much as the charger's clock may be behind, while that is not
@@ -294,7 +339,7 @@ class Steering:
             if self._command is not None:
                 self._forms_tried_s = None
                 break  # something newer waits
-            if other.lease_form == "duration" and self._remembered.base_a is None:
+            if self._guarding(other) != other:
                 continue
             again, _ = await self._try_profile(command, other)
             if not again:
@@ -307,19 +352,21 @@ class Steering:
         """The refusal, "" if none; and whether another form may be taken instead."""
         now = self._charger_now()
         self._timed_by = self._charger_begin()
+        plan = profiles.operating(command, form, self._family, now)
         try:
-            status = await self._status_of(profiles.operating(command, form, self._family, now), SETPOINT_S)
+            status = await self._status_of(self._words.set_profile(plan), SETPOINT_S)
         except Refused as error:
             return str(error), error.code not in ("NotImplemented", "NotSupported", "SecurityError", "InternalError")
         if status == "Accepted":
+            self._plan = plan
             return "", False
         return f'it answered "{status[:40]}"' if status else "its answer has no status", status == "Rejected"
 
     def _guarding(self, form: profiles.Form) -> profiles.Form:
         """A schedule may end only where the safe current is known to lie below it."""
-        if form.lease_form == "duration" and self._remembered.base_a is None:
-            return replace(form, lease_form="none")
-        return form
+        if self._remembered.base_a is not None:
+            return form
+        return replace(form, lease_form="none" if form.lease_form == "duration" else form.lease_form, offline_end=False)
 
     def _tell_form(self, form: profiles.Form) -> None:
         tell = _log.warning if form.lease_form == "none" else _log.info
@@ -342,7 +389,8 @@ class Steering:
         return self._charger_now() - timedelta(seconds=self._now_s())
 
     def _fresh_form(self) -> profiles.Form:
-        return profiles.form_of(self._family, phases=self._endpoint.phases, volts=self._endpoint.volts)
+        form = profiles.form_of(self._family, phases=self._endpoint.phases, volts=self._endpoint.volts)
+        return self._words.form(form)
 
     def _use(self, form: profiles.Form) -> None:
         self._form = self._remembered.form = form
@@ -355,28 +403,44 @@ class Steering:
             self._read_configuration,
             self._install_base,
             self._set_measurands,
-            self._set_intervals,
+            self._set_wishes,
+            self._read_profiles,
         ]
 
     async def _ask_to_introduce(self) -> None:
         self._asked_s = self._now_s()
-        for wanted in ("BootNotification", "MeterValues"):
-            await self._try(messages.TriggerMessage(requestedMessage=wanted))
+        for question in self._words.ask_to_introduce():
+            await self._try(question)
 
     async def _ask_for_status(self) -> None:
         """And for what it draws: until that is known nothing is told to one that charges."""
-        for wanted in ("StatusNotification", "MeterValues"):
-            await self._try(messages.TriggerMessage(requestedMessage=wanted))
+        for question in self._words.ask_for_status():
+            await self._try(question)
 
     async def _read_configuration(self) -> None:
-        await self._setpoints()
-        try:
-            answer = await self._calls.call(messages.GetConfiguration(), patience_s=QUESTION_S)
-        except NoAnswer as error:
-            _log.info("charger-configuration", charger=self._endpoint.charger, what=str(error))
-            return
-        self._settings = settings_of(answer)
-        self._use(form_within(self._form, {key: value for key, (value, _) in self._settings.items()}))
+        self._settings = {}
+        for at_once in (AT_ONCE, 1):
+            if await self._read_settings(at_once):
+                break
+        told, _ = self._settings.get(Setting.OWN_MAXIMUM, ("", True))
+        self._remembered.own_max_a = float(told) if told else None
+        self._use(form_within(self._form, self._settings))
+        if (question := self._words.ask_limits(self._next_number())) is not None:
+            await self._try(question)
+
+    async def _read_settings(self, at_once: int) -> bool:
+        """False: it is worth to ask for fewer at once."""
+        for question in self._words.ask_settings(at_once):
+            await self._setpoints()
+            try:
+                answer = await self._calls.call(question, patience_s=QUESTION_S)
+            except NoAnswer as error:
+                _log.info("charger-configuration", charger=self._endpoint.charger, what=str(error))
+                if isinstance(error, Refused) and self._words.asks_by_name and at_once > 1:
+                    return False
+                continue
+            self._settings |= self._words.settings(answer)
+        return True
 
     async def _install_base(self) -> None:
         """The safe current for ever, below all: it rules when a setpoint has ended and none follows."""
@@ -386,9 +450,8 @@ class Steering:
         status = ""
         for connector in (form.connector, 1 - form.connector) if form.connector in (0, 1) else (form.connector,):
             now = self._charger_now()
-            status = await self._try(
-                profiles.base(safe_a, replace(form, connector=connector), self._family, now), SETPOINT_S
-            )
+            plan = profiles.base(safe_a, replace(form, connector=connector), self._family, now)
+            status = await self._try(self._words.set_profile(plan), SETPOINT_S)
             if status == "Accepted":
                 self._remembered.base_a = safe_a
                 return
@@ -402,31 +465,111 @@ class Steering:
 
     async def _set_measurands(self) -> None:
         """All in one list where the charger takes that; else those that it takes one by one."""
-        value, fixed = self._settings.get("MeterValuesSampledData", ("", False))
+        for setting in self._words.measurands:
+            if not self._is_missing(setting):
+                await self._set_measurands_of(setting)
+
+    async def _set_measurands_of(self, setting: Setting) -> None:
+        value, fixed = self._settings.get(setting, ("", False))
         exactly = self._family.measurands
         wanted = exactly or tuple(m for m in MEASURANDS if m not in self._family.without_measurands)
         have = {one.strip() for one in value.split(",")}
         if fixed or (have == set(exactly) if exactly else have >= set(wanted)):
             return
-        if await self._ask_measurands(wanted) or exactly:
+        if await self._change(setting, ",".join(wanted)) or exactly:
             return
         kept: list[str] = []
         for one in wanted:
-            if await self._ask_measurands([*kept, one]):
+            if await self._change(setting, ",".join([*kept, one])):
                 kept.append(one)
 
-    async def _ask_measurands(self, names: Sequence[str]) -> bool:
-        change = messages.ChangeConfiguration(key="MeterValuesSampledData", value=",".join(names))
-        return await self._try(change) in ("Accepted", "RebootRequired")
+    async def _set_wishes(self) -> None:
+        for setting, wanted in self._words.wishes(self._family):
+            have, fixed = self._settings.get(setting, ("", False))
+            is_so = wanted.lower() in [one.strip() for one in have.lower().split(",")]
+            if fixed or is_so or self._is_missing(setting):
+                continue
+            done = await self._change(setting, wanted)
+            if setting is Setting.SMART_CHARGING and not done:
+                _log.warning(
+                    "charger-ignores-limits",
+                    charger=self._endpoint.charger,
+                    what="Smart charging is switched off at the charger, and it refuses to switch it on.",
+                    remedy="Switch it on at the charger (SmartChargingCtrlr.Enabled): it follows no limit before.",
+                )
 
-    async def _set_intervals(self) -> None:
-        for key, value in (
-            ("MeterValueSampleInterval", str(self._family.report_every_s)),
-            ("WebSocketPingInterval", str(PING_S)),
-        ):
-            have, fixed = self._settings.get(key, ("", False))
-            if not fixed and have != value:
-                await self._try(messages.ChangeConfiguration(key=key, value=value))
+    async def _change(self, setting: Setting, value: str) -> bool:
+        return await self._try(self._words.change(setting, value)) in ("Accepted", "RebootRequired")
+
+    def _is_missing(self, setting: Setting) -> bool:
+        """It said what it has, and this is not among it."""
+        return self._words.asks_by_name and bool(self._settings) and setting not in self._settings
+
+    # --- what it holds ---
+
+    def _next_number(self) -> int:
+        self._number += 1
+        return self._number
+
+    def _doubt(self) -> None:
+        """It may hold something else than it is thought to."""
+        now_s = self._now_s()
+        if self._doubted_s is None or now_s - self._doubted_s >= DOUBT_S:
+            self._doubted_s = now_s
+            self._jobs.append(self._read_profiles)
+
+    async def _read_profiles(self) -> None:
+        """Asks for all that it holds. It tells in messages of its own."""
+        await self._setpoints()
+        question = self._words.ask_profiles(self._next_number())
+        if question is None:
+            return
+        self._held, self._held_number = [], self._number
+        status = await self._try(question)
+        if status == "NoProfiles":
+            self.profiles_told(self._number, [], more=False)
+        elif status != "Accepted":
+            _log.info("charger-profiles-unread", charger=self._endpoint.charger, what=status or "no answer")
+
+    async def _judge_profiles(self) -> None:
+        base_a, charger = self._remembered.base_a, self._endpoint.charger
+        base = None if base_a is None else profiles.base(base_a, self._form, self._family, self._charger_now())
+        finding = finding_of(self._held, base=base, leased=None if self._leased is None else self._plan)
+        for profile_id in finding.overruled_by:
+            _log.warning(
+                "charger-foreign-profile",
+                charger=charger,
+                what=f"It holds a charging profile ({profile_id}) of another system that comes before ours.",
+                remedy="It is cleared. If it comes back, find the other system and take it off the charger.",
+            )
+            await self._try(self._words.clear_profile(profile_id))
+        if finding.base_lost:
+            _log.warning(
+                "charger-safe-default-lost",
+                charger=charger,
+                what="It does not hold the lasting safe current that it confirmed.",
+                remedy="It is set again. If this comes again and again, look at the charger's firmware.",
+            )
+            self._remembered.base_a = None
+            await self._install_base()
+        if finding.lease_endless:
+            self._remembered.expires = False
+        if finding.lease_lost or finding.lease_endless:
+            self._tell_loss("does not end" if finding.lease_endless else "is not there")
+        _log.info("charger-profiles-read", charger=charger, held=[one.id for one in self._held])
+
+    def _tell_loss(self, how: str) -> None:
+        """The controller is to tell it again."""
+        if self._loss_told:
+            return
+        self._loss_told = True
+        _log.warning(
+            "charger-limit-lost",
+            charger=self._endpoint.charger,
+            what=f"The limit that it confirmed {how}, by the profiles that it holds.",
+            remedy="It is told again. Until then it may draw more: look at its firmware if this comes again.",
+        )
+        self._put(ChargerLink(charger=self._endpoint.charger, at_s=self._now_s(), online=True))
 
     async def _read_schedule(self) -> None:
         """Asks what it will do when the lease ends. What it shows is believed; one that shows nothing is believed to do
@@ -440,10 +583,7 @@ class Steering:
         covered_s = math.ceil(lease_s) + READ_BEYOND_S
         unit = "W" if form.watts else "A"
         try:
-            answer = await self._calls.call(
-                messages.GetCompositeSchedule(connectorId=1, duration=covered_s, chargingRateUnit=unit),
-                patience_s=QUESTION_S,
-            )
+            answer = await self._calls.call(self._words.ask_schedule(covered_s, unit), patience_s=QUESTION_S)
         except NoAnswer as error:
             _log.info("charger-schedule-unread", charger=self._endpoint.charger, what=str(error))
             return
@@ -483,7 +623,7 @@ class Steering:
             remedy="Check whether another system steers it, and its firmware. Its car is let charge again in an hour, "
             "or after it was unplugged.",
         )
-        await self._try(messages.RemoteStopTransaction(transactionId=transaction))
+        await self._stop(transaction)
 
     async def _end_refused(self) -> None:
         """It goes on although its tag was refused: it is ended from here."""
@@ -497,22 +637,26 @@ class Steering:
             what="It charges on although the tag was refused; its transaction is ended.",
             remedy="Set StopTransactionOnInvalidId at the charger, where it has that.",
         )
-        await self._try(messages.RemoteStopTransaction(transactionId=number))
+        await self._stop(number)
+
+    async def _stop(self, transaction: TransactionId) -> None:
+        if (request := self._words.stop(transaction)) is not None:
+            await self._try(request)
 
     async def _start_remotely(self) -> None:
-        await self._try(messages.RemoteStartTransaction(idTag=OWN_TAG, connectorId=1))
+        await self._try(self._words.start(OWN_TAG, self._next_number()))
 
     async def _ask_for_values(self) -> None:
         """When the last report is older than it should be."""
         due_s = OFTEN_S if self._remembered.often else 1.5 * self._family.report_every_s
         if self._triggers and self._now_s() - self.reported_s > due_s:
             self.reported_s = self._now_s()
-            answer = await self._try(messages.TriggerMessage(requestedMessage="MeterValues"))
+            answer = await self._try(self._words.ask_for_values(self._remembered.transactions.current))
             self._triggers = answer not in ("NotImplemented", "NotSupported")
 
     # --- how ---
 
-    async def _try(self, payload: messages.Outgoing, patience_s: float = QUESTION_S) -> str:
+    async def _try(self, payload: Out, patience_s: float = QUESTION_S) -> str:
         """The status or error code of an answer that nothing depends on; "" where there is none. Setpoints first."""
         await self._setpoints()
         try:
@@ -521,30 +665,5 @@ class Steering:
             _log.debug("charger-no-answer", charger=self._endpoint.charger, to=type(payload).__name__, what=str(error))
             return error.code if isinstance(error, Refused) else ""
 
-    async def _status_of(self, payload: messages.Outgoing, patience_s: float) -> str:
-        answer = await self._calls.call(payload, patience_s=patience_s)
-        return str(answer.get("status", "")) if isinstance(answer, dict) else ""
-
-
-def settings_of(answer: object) -> dict[str, tuple[str, bool]]:
-    """Value, and whether it is read-only, by key, from the answer to a GetConfiguration; lenient."""
-    entries = answer.get("configurationKey") if isinstance(answer, dict) else None
-    settings = {}
-    for entry in entries if isinstance(entries, list) else ():
-        if isinstance(entry, dict) and isinstance(entry.get("key"), str):
-            settings[entry["key"]] = (str(entry.get("value", "")), entry.get("readonly") is True)
-    return settings
-
-
-def form_within(form: profiles.Form, settings: dict[str, str]) -> profiles.Form:
-    """The form, within what the charger says it takes."""
-    units = settings.get("ChargingScheduleAllowedChargingRateUnit", "").lower()
-    if units and "current" not in units and "a" not in [unit.strip() for unit in units.split(",")]:
-        form = replace(form, watts=True)
-    highest = messages.whole(settings.get("ChargeProfileMaxStackLevel"))
-    most = messages.whole(settings.get("MaxChargingProfilesInstalled"))
-    if (highest is not None and highest < 1) or (most is not None and most < 2):
-        form = replace(form, stack_level=0)
-    if messages.whole(settings.get("ChargingScheduleMaxPeriods")) == 1 and form.lease_form == "two-period":
-        form = replace(form, lease_form="duration" if form.stack_level > 0 else "none")
-    return form
+    async def _status_of(self, payload: Out, patience_s: float) -> str:
+        return self._words.status(await self._calls.call(payload, patience_s=patience_s))

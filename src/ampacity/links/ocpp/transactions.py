@@ -8,6 +8,9 @@ from collections.abc import Callable, Hashable
 from ampacity.core.observations import SessionEnded
 from ampacity.core.site import ChargerId
 
+TransactionId = int | str
+"""OCPP 1.6: a number that we give. OCPP 2: what the charger calls it."""
+
 
 class Transactions:
     """Which one is open. A message that is sent again, as chargers do without an answer, changes nothing."""
@@ -19,10 +22,10 @@ class Transactions:
         self._begin: Hashable = None
         self._begin_wh: int | None = None
         self._ended: deque[SessionEnded] = deque(maxlen=16)
-        self._foreign: deque[int] = deque(maxlen=16)
-        self.current: int | None = None
+        self._foreign: deque[TransactionId] = deque(maxlen=16)
+        self.current: TransactionId | None = None
 
-    def start(self, begin: Hashable, meter_wh: int | None) -> tuple[int, bool]:
+    def start(self, begin: Hashable, meter_wh: int | None) -> tuple[TransactionId, bool]:
         """The number of a transaction that begins, and whether it is a new one.
 
         `begin` is what the message says of it: the same again is the same transaction.
@@ -33,28 +36,46 @@ class Transactions:
         self.current = self._next_id()
         return self.current, True
 
+    def named(self, name: str, meter_wh: int | None) -> bool:
+        """A transaction begins to which the charger gave a name: whether it is a new one."""
+        if name == self.current:
+            self._begin_wh = meter_wh if self._begin_wh is None else self._begin_wh
+            return False
+        if self._is_over(name):
+            return False
+        self.current, self._begin, self._begin_wh = name, name, meter_wh
+        return True
+
     def foreign(self) -> int:
         """A number for a transaction on a socket that is not ours."""
-        self._foreign.append(self._next_id())
-        return self._foreign[-1]
+        number = self._next_id()
+        self._foreign.append(number)
+        return number
 
-    def mention(self, transaction: int | None) -> bool:
+    def is_foreign(self, name: str) -> bool:
+        """Whether it was found to be on a socket that is not ours."""
+        return name in self._foreign
+
+    def leave(self, name: str) -> None:
+        """It is on a socket that is not ours."""
+        if name not in self._foreign:
+            self._foreign.append(name)
+
+    def mention(self, transaction: TransactionId | None) -> bool:
         """Whether a transaction that is under way is news: it began before this controller did."""
-        if transaction is None or transaction <= 0 or transaction == self.current:
-            return False
-        if any(one.session == str(transaction) for one in self._ended):
+        if not _is_one(transaction) or transaction == self.current or self._is_over(transaction):
             return False
         self._begin = self._begin_wh = None
         self.current = transaction
         return True
 
     def stop(
-        self, transaction: int | None, meter_wh: int | None, reason: str, at_s: float
+        self, transaction: TransactionId | None, meter_wh: int | None, reason: str, at_s: float
     ) -> tuple[SessionEnded, bool]:
         """The end of a transaction, and whether it is news for the socket: an old one's is not."""
         if meter_wh is not None and meter_wh < 0:
             meter_wh = None  # no register counts below nothing
-        number = transaction if transaction is not None and transaction > 0 else self.current
+        number = transaction if _is_one(transaction) else self.current
         for one in self._ended:
             if one.session == str(number):
                 return one, False
@@ -73,6 +94,14 @@ class Transactions:
         if is_current:
             self.current = self._begin = self._begin_wh = None
         return ended, is_current
+
+    def _is_over(self, transaction: TransactionId | None) -> bool:
+        return any(one.session == str(transaction) for one in self._ended)
+
+
+def _is_one(transaction: TransactionId | None) -> bool:
+    """Some chargers write 0, -1 or nothing where there is none."""
+    return transaction > 0 if isinstance(transaction, int) else bool(transaction)
 
 
 def _energy_wh(begin_wh: int | None, end_wh: int | None) -> int | None:

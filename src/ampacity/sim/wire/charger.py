@@ -1,6 +1,7 @@
 """A charging station on the wire: an OCPP 1.6J client that charges simulated cars and keeps to its profiles.
 
 Written from OCPP 1.6 edition 2 and OCPP-J alone; the controller's own code is not used, so that the two can disagree.
+What OCPP 2.0.1 and 2.1 say otherwise is in charger2.
 """
 
 from __future__ import annotations
@@ -33,9 +34,6 @@ PLAN_S = 3600
 """A composite schedule reaches no further."""
 
 KEPT_MESSAGES = 200
-
-_KEPT = ("StartTransaction", "StopTransaction")
-"""Sent again over the next connection until they are answered."""
 
 _MEASURANDS = (
     "Current.Import",
@@ -82,6 +80,8 @@ class Model:
     name: str = "Simulated charger"
     firmware: str = "1.0.0"
     password: str | None = None
+    version: str = "1.6"
+    """Of OCPP. 2.0.1 and 2.1 are spoken by a SimulatedCharger2."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -94,47 +94,57 @@ class Faults:
     """It rejects every profile."""
     answers_after_s: float = 0.0
     """How long it takes to answer a request."""
+    outlasts_leases: bool = False
+    """A limit holds until the next one, whatever end it was given."""
+    outlasts_leases_alone: bool = False
+    """The same, as long as it has no connection."""
     keeps_its_clock: bool = False
     """It does not set its clock by the central system's time."""
 
 
 @dataclass(slots=True)
-class _Call:
+class Call:
+    """A request to the central system."""
+
     action: str
     payload: dict[str, Any]
     done: Callable[[Fields], None] | None = None
+    keep: bool = False
+    """It is sent again over the next connection until it is answered."""
 
 
 @dataclass(slots=True)
-class _Session:
-    """A transaction at the plug; its number comes from the central system."""
+class Session:
+    """A transaction at the plug. In OCPP 1.6 its number comes from the central system; in 2 it has a name at once."""
 
     began: datetime
     start_wh: int
-    id: int | None = None
+    id: int | str | None = None
 
 
 @dataclass(slots=True)
-class _Plug:
+class Plug:
+    """A car in the socket."""
+
     car: Car
     for_s: float = 0.0
     wants_start: bool = True
-    session: _Session | None = None
+    session: Session | None = None
 
 
 @dataclass(slots=True)
 class _Outbox:
     """Calls to be sent, one at a time. Those on transactions are kept while there is no connection."""
 
-    calls: deque[_Call] = field(default_factory=lambda: deque(maxlen=KEPT_MESSAGES))
+    calls: deque[Call] = field(default_factory=lambda: deque(maxlen=KEPT_MESSAGES))
     wake: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def put(self, call: _Call) -> None:
+    def put(self, call: Call) -> None:
         self.calls.append(call)
         self.wake.set()
 
     def connection_lost(self) -> None:
-        kept = [call for call in self.calls if call.action in _KEPT]
+        kept = [call for call in self.calls if call.keep]
         self.calls = deque(kept, maxlen=KEPT_MESSAGES)
 
 
@@ -158,7 +168,7 @@ class SimulatedCharger:
         self.faults = Faults()
         self.online = asyncio.Event()
         """Set while booted and accepted."""
-        self.stopped: list[int] = []
+        self.stopped: list[int | str] = []
         """Transactions whose end the central system has acknowledged."""
         self.confirmed_a: float | None = None
         """The first limit of the profile that it accepted last, where that is one to operate by."""
@@ -167,9 +177,10 @@ class SimulatedCharger:
         self._clock_off = timedelta()
         self._random = random.Random(f"{seed} {model.identity}")
         self._configuration = dict(_WRITABLE)
-        self._plug: _Plug | None = None
+        self._plug: Plug | None = None
         self._volts = model.volts
         self._sample_left_s = 0.0
+        self._beat_s = 60.0
         self._outbox = _Outbox()
         self._answers: dict[str, asyncio.Future[Fields]] = {}
         self._triggered: list[Callable[[], None]] = []
@@ -184,8 +195,8 @@ class SimulatedCharger:
         return None if self._plug is None else self._plug.car
 
     @property
-    def transaction(self) -> int | None:
-        """Number of the transaction under way, once the central system has given it."""
+    def transaction(self) -> int | str | None:
+        """The transaction under way, once it has a number."""
         session = None if self._plug is None else self._plug.session
         return None if session is None else session.id
 
@@ -205,12 +216,15 @@ class SimulatedCharger:
     @property
     def limit_a(self) -> float:
         """What it may offer by its profiles and its own maximum, amperes per phase."""
+        faults, alone = self.faults, not self.online.is_set()
+        if self.confirmed_a is not None and (faults.outlasts_leases or (faults.outlasts_leases_alone and alone)):
+            return min(self.confirmed_a, self.model.max_a)
         limit = self.installed.limit_a(self.now, self._known_transaction())
         return self.model.max_a if limit is None else min(limit, self.model.max_a)
 
     def plug_in(self, car: Car) -> None:
         """A car comes. There must be none."""
-        self._plug = _Plug(car)
+        self._plug = Plug(car)
         self._show("Preparing")
 
     def unplug(self) -> None:
@@ -248,7 +262,7 @@ class SimulatedCharger:
         plug = self._plug
         if plug is not None:
             self._step_plug(plug, dt_s)
-        interval_s = float(self._configuration["MeterValueSampleInterval"])
+        interval_s = self._sample_interval_s()
         self._sample_left_s -= dt_s
         if self._sample_left_s <= 0 < interval_s:
             self._sample_left_s += interval_s
@@ -256,7 +270,10 @@ class SimulatedCharger:
             if self.transaction is not None:
                 self._report("Sample.Periodic")
 
-    def _step_plug(self, plug: _Plug, dt_s: float) -> None:
+    def _sample_interval_s(self) -> float:
+        return float(self._configuration["MeterValueSampleInterval"])
+
+    def _step_plug(self, plug: Plug, dt_s: float) -> None:
         plug.for_s += dt_s
         if plug.session is None and plug.wants_start and plug.for_s >= AUTHORISED_AFTER_S:
             self._begin_session(plug)
@@ -272,13 +289,13 @@ class SimulatedCharger:
         else:
             self._show("Charging" if offer_a > 0 else "SuspendedEVSE")
 
-    def _begin_session(self, plug: _Plug) -> None:
-        plug.session = session = _Session(self.now, round(self.energy_wh))
+    def _begin_session(self, plug: Plug) -> None:
+        plug.session = session = Session(self.now, round(self.energy_wh))
         payload = {
             "connectorId": 1,
             "idTag": "SIMULATED",
             "meterStart": session.start_wh,
-            "timestamp": _stamp(session.began),
+            "timestamp": stamp(session.began),
         }
 
         def started(answer: Fields) -> None:
@@ -288,7 +305,7 @@ class SimulatedCharger:
                 if self._plug is None or self._plug.session is not session:
                     self._stop(session, "EVDisconnected")
 
-        self._outbox.put(_Call("StartTransaction", payload, started))
+        self._outbox.put(Call("StartTransaction", payload, started, keep=True))
 
     def _end_session(self, reason: str) -> None:
         plug = self._plug
@@ -300,17 +317,17 @@ class SimulatedCharger:
         if session.id is not None:
             self._stop(session, reason)
 
-    def _stop(self, session: _Session, reason: str) -> None:
+    def _stop(self, session: Session, reason: str) -> None:
         payload = {
             "transactionId": session.id,
             "meterStop": round(self.energy_wh),
-            "timestamp": _stamp(self.now),
+            "timestamp": stamp(self.now),
             "reason": reason,
         }
         number = session.id
-        self._outbox.put(_Call("StopTransaction", payload, lambda _: self._stop_acknowledged(number)))
+        self._outbox.put(Call("StopTransaction", payload, lambda _: self._stop_acknowledged(number), keep=True))
 
-    def _stop_acknowledged(self, number: int | None) -> None:
+    def _stop_acknowledged(self, number: int | str | None) -> None:
         if number is not None:
             self.stopped.append(number)
 
@@ -318,7 +335,7 @@ class SimulatedCharger:
         session = None if self._plug is None else self._plug.session
         if session is None:
             return None
-        return Transaction(id=-1 if session.id is None else session.id, began=session.began)
+        return Transaction(id=session.id if isinstance(session.id, int) else -1, began=session.began)
 
     # --- what it says ---
 
@@ -330,25 +347,24 @@ class SimulatedCharger:
     def _say_status(self) -> None:
         self._say(
             "StatusNotification",
-            {"connectorId": 1, "errorCode": "NoError", "status": self.status, "timestamp": _stamp(self.now)},
+            {"connectorId": 1, "errorCode": "NoError", "status": self.status, "timestamp": stamp(self.now)},
         )
 
     def _say(self, action: str, payload: dict[str, Any], done: Callable[[Fields], None] | None = None) -> None:
         """What is of use only now: without a connection it is dropped."""
         if self.online.is_set():
-            self._outbox.put(_Call(action, payload, done))
+            self._outbox.put(Call(action, payload, done))
 
     def _report(self, context: str) -> None:
         payload: dict[str, Any] = {
             "connectorId": 1,
-            "meterValue": [{"timestamp": _stamp(self.now), "sampledValue": self._sampled(context)}],
+            "meterValue": [{"timestamp": stamp(self.now), "sampledValue": self._sampled(context)}],
         }
         if self.transaction is not None:
             payload["transactionId"] = self.transaction
         self._say("MeterValues", payload)
 
     def _sampled(self, context: str) -> list[dict[str, str]]:
-        amps = self.currents_a
         out: list[dict[str, str]] = []
 
         def add(measurand: str, value: str, unit: str, phase: str | None = None) -> None:
@@ -356,22 +372,27 @@ class SimulatedCharger:
             out.append(one if phase is None else {**one, "phase": phase})
 
         for measurand in self._configuration["MeterValuesSampledData"].split(","):
-            match measurand:
-                case "Current.Import":
-                    for phase, one_a in enumerate(amps, 1):
-                        add(measurand, f"{one_a:.2f}", "A", f"L{phase}")
-                case "Voltage":
-                    for phase in range(1, len(amps) + 1):
-                        add(measurand, f"{self._volts:.1f}", "V", f"L{phase}-N")
-                case "Power.Active.Import":
-                    add(measurand, f"{sum(amps) * self._volts:.0f}", "W")
-                case "Energy.Active.Import.Register":
-                    add(measurand, f"{self.energy_wh:.0f}", "Wh")
-                case "Current.Offered":
-                    add(measurand, f"{self.limit_a:.1f}", "A")
-                case "Temperature":
-                    add(measurand, "25.0", "Celsius")
+            for value, unit, phase in self._measured(measurand):
+                add(measurand, value, unit, phase)
         return out
+
+    def _measured(self, measurand: str) -> list[tuple[str, str, str | None]]:
+        """(value, unit, phase) of each."""
+        amps = self.currents_a
+        match measurand:
+            case "Current.Import":
+                return [(f"{one_a:.2f}", "A", f"L{phase}") for phase, one_a in enumerate(amps, 1)]
+            case "Voltage":
+                return [(f"{self._volts:.1f}", "V", f"L{phase}-N") for phase in range(1, len(amps) + 1)]
+            case "Power.Active.Import":
+                return [(f"{sum(amps) * self._volts:.0f}", "W", None)]
+            case "Energy.Active.Import.Register":
+                return [(f"{self.energy_wh:.0f}", "Wh", None)]
+            case "Current.Offered":
+                return [(f"{self.limit_a:.1f}", "A", None)]
+            case "Temperature":
+                return [("25.0", "Celsius", None)]
+        return []
 
     def _beat(self) -> None:
         self._say("Heartbeat", {}, self._set_clock)
@@ -392,7 +413,7 @@ class SimulatedCharger:
             try:
                 async with connect(
                     self._url,
-                    subprotocols=[Subprotocol("ocpp1.6")],
+                    subprotocols=[Subprotocol(f"ocpp{self.model.version}")],
                     additional_headers=self._authorization(),
                     compression=None,
                     proxy=None,
@@ -470,7 +491,7 @@ class SimulatedCharger:
             if self._outbox.calls:
                 call = self._outbox.calls[0]
                 answer = await self._call(connection, call.action, call.payload)
-                if answer is None and call.action in _KEPT:
+                if answer is None and call.keep:
                     raise TimeoutError(f"{call.action} is not answered")
                 if self._outbox.calls and self._outbox.calls[0] is call:
                     self._outbox.calls.popleft()
@@ -483,28 +504,20 @@ class SimulatedCharger:
                     await self._outbox.wake.wait()
             except TimeoutError:
                 beat_s += 1.0
-            if beat_s >= float(self._configuration["HeartbeatInterval"]) > 0:
+            if beat_s >= self._beat_s > 0:
                 beat_s = 0.0
                 self._beat()
 
     async def _boot(self, connection: ClientConnection) -> None:
         while True:
-            answer = await self._call(
-                connection,
-                "BootNotification",
-                {
-                    "chargePointVendor": self.model.vendor,
-                    "chargePointModel": self.model.name,
-                    "firmwareVersion": self.model.firmware,
-                },
-            )
+            answer = await self._call(connection, "BootNotification", self._introduction("PowerUp"))
             interval_s = 10
             if answer is not None:
                 self._set_clock(answer)
                 if isinstance(answer.get("interval"), int) and answer["interval"] > 0:
                     interval_s = answer["interval"]
                 if answer.get("status") == "Accepted":
-                    self._configuration["HeartbeatInterval"] = str(interval_s)
+                    self._beat_s = float(interval_s)
                     return
             await asyncio.sleep(interval_s)
 
@@ -553,12 +566,14 @@ class SimulatedCharger:
         return [4, number, "NotImplemented", f"{action} is not known here", {}]
 
     def _on_get_configuration(self, payload: Fields) -> dict[str, Any]:
-        known = {**_READ_ONLY, **self._configuration}
+        known = {**_READ_ONLY, "MaxCurrent": f"{self.model.max_a:g}", **self._configuration}
         asked = payload.get("key")
         keys = [str(key) for key in asked] if isinstance(asked, list) and asked else sorted(known)
         return {
             "configurationKey": [
-                {"key": key, "readonly": key in _READ_ONLY, "value": known[key]} for key in keys if key in known
+                {"key": key, "readonly": key not in self._configuration, "value": known[key]}
+                for key in keys
+                if key in known
             ],
             "unknownKey": [key for key in keys if key not in known],
         }
@@ -576,6 +591,8 @@ class SimulatedCharger:
             if any(name not in _MEASURANDS for name in names):
                 return "Rejected"
             value = ",".join(names)
+        if key == "HeartbeatInterval":
+            self._beat_s = float(value)
         if key == "MeterValueSampleInterval":
             self._sample_left_s = min(self._sample_left_s, float(value))
         self._configuration[key] = value
@@ -633,10 +650,10 @@ class SimulatedCharger:
         return {
             "status": "Accepted",
             "connectorId": payload.get("connectorId", 0),
-            "scheduleStart": _stamp(now),
+            "scheduleStart": stamp(now),
             "chargingSchedule": {
                 "duration": length_s,
-                "startSchedule": _stamp(now),
+                "startSchedule": stamp(now),
                 "chargingRateUnit": unit,
                 "chargingSchedulePeriod": periods,
             },
@@ -657,12 +674,14 @@ class SimulatedCharger:
         return "Accepted"
 
     def _boot_again(self) -> None:
-        payload = {
+        self._say("BootNotification", self._introduction("Triggered"), self._set_clock)
+
+    def _introduction(self, reason: str) -> dict[str, Any]:
+        return {
             "chargePointVendor": self.model.vendor,
             "chargePointModel": self.model.name,
             "firmwareVersion": self.model.firmware,
         }
-        self._say("BootNotification", payload, self._set_clock)
 
     def _on_remote_start(self) -> str:
         if self._plug is None or self._plug.session is not None:
@@ -685,12 +704,12 @@ class SimulatedCharger:
         def restart() -> None:
             self._end_session(f"{kind}Reset")
             if self._plug is not None:
-                self._plug = _Plug(self._plug.car)
+                self._plug = Plug(self._plug.car)
             self._restart.set()
 
         self._triggered.append(restart)
         return "Accepted"
 
 
-def _stamp(moment: datetime) -> str:
+def stamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"

@@ -23,6 +23,7 @@ from pathlib import Path
 import structlog
 
 from ampacity.sim.wire.charger import Model, SimulatedCharger
+from ampacity.sim.wire.charger2 import SimulatedCharger2
 from ampacity.sim.wire.house import HOUSE, building_a
 from ampacity.sim.wire.meter import LOOPBACK, Em340, Sample
 from ampacity.sim.wire.visits import Visit, visits
@@ -47,13 +48,15 @@ class Spot:
     max_a: float
     first_car_s: float
     first_car_phases: int
+    version: str = "1.6"
+    """Of OCPP."""
 
 
 SPOTS = (
     Spot(name="garage-left", wiring=(0, 1, 2), max_a=32.0, first_car_s=3.0, first_car_phases=3),
     Spot(name="garage-right", wiring=(1, 2, 0), max_a=32.0, first_car_s=24.0, first_car_phases=1),
-    Spot(name="yard", wiring=(0,), max_a=32.0, first_car_s=11.0, first_car_phases=1),
-    Spot(name="street", wiring=(2,), max_a=20.0, first_car_s=70.0, first_car_phases=1),
+    Spot(name="yard", wiring=(0,), max_a=32.0, first_car_s=11.0, first_car_phases=1, version="2.0.1"),
+    Spot(name="street", wiring=(2,), max_a=20.0, first_car_s=70.0, first_car_phases=1, version="2.1"),
 )
 """Two of three phases, in different orders, the second first visited by a single-phase car; two of one phase."""
 
@@ -133,11 +136,18 @@ class Plant:
         self.meter = Em340(self._sample())
 
     def _park(self, spot: Spot, ocpp_url: str) -> _Parked:
-        model = Model(identity=spot.name, phases=len(spot.wiring), max_a=spot.max_a, volts=NOMINAL_V)
+        model = Model(
+            identity=spot.name,
+            phases=len(spot.wiring),
+            max_a=spot.max_a,
+            volts=NOMINAL_V,
+            version=spot.version,
+        )
+        kind = SimulatedCharger if spot.version == "1.6" else SimulatedCharger2
         to_come = visits(
             spot.name, len(spot.wiring), self._seed, first_s=spot.first_car_s, first_phases=spot.first_car_phases
         )
-        return _Parked(spot, SimulatedCharger(model, ocpp_url, seed=self._seed), to_come, next(to_come))
+        return _Parked(spot, kind(model, ocpp_url, seed=self._seed), to_come, next(to_come))
 
     @property
     def amps(self) -> tuple[float, float, float]:

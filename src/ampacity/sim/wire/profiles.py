@@ -1,4 +1,5 @@
-"""Smart charging as a charger does it: which installed profile rules now. OCPP 1.6 edition 2, section 3.13.
+"""Smart charging as a charger does it: which installed profile rules now. OCPP 1.6 edition 2, section 3.13;
+and what 2.0.1 (K01) and 2.1 add.
 
 Written from the standard alone; the controller's own code is not used, so that the two can disagree.
 """
@@ -48,6 +49,10 @@ class Profile:
     valid_to: datetime | None
     recurrence_s: float | None
     transaction: int | None
+    offline_s: float | None = None
+    """OCPP 2.1: so long it holds once the connection is lost; None: however long."""
+    ends_offline: bool = False
+    """It is gone for good after that."""
 
     def limit_a(self, now: datetime, transaction: Transaction | None) -> float | None:
         """Amperes per phase; None: it does not rule now."""

@@ -7,16 +7,7 @@ from typing import Any
 import msgspec
 
 from ampacity.devices.charger_reports import ENERGY, SOC, Sampled
-
-Scalar = str | int | float | bool | None
-_LARGEST = 2**53
-"""So far every whole number has a float of its own."""
-_ELSEWHERE = ("EV", "Body", "Inlet")
-"""Where values are not those of the socket."""
-
-
-class In(msgspec.Struct):
-    """What a charger sends. Unknown fields are passed over; what is missing has a default."""
+from ampacity.links.ocpp.fields import ELSEWHERE, In, Noted, Out, Scalar, text
 
 
 class BootNotification(In):
@@ -45,13 +36,13 @@ class SampledValue(In):
 
 class MeterValue(In):
     timestamp: Scalar = None
-    sampledValue: list[SampledValue] = []  # noqa: N815
+    sampledValue: list[SampledValue] = msgspec.field(default_factory=list)  # noqa: N815
 
 
 class MeterValues(In):
     connectorId: Scalar = 1  # noqa: N815
     transactionId: Scalar = None  # noqa: N815
-    meterValue: list[MeterValue] = []  # noqa: N815
+    meterValue: list[MeterValue] = msgspec.field(default_factory=list)  # noqa: N815
 
 
 class StartTransaction(In):
@@ -66,7 +57,7 @@ class StopTransaction(In):
     meterStop: Scalar = None  # noqa: N815
     reason: Scalar = ""
     timestamp: Scalar = None
-    transactionData: list[MeterValue] = []  # noqa: N815
+    transactionData: list[MeterValue] = msgspec.field(default_factory=list)  # noqa: N815
 
 
 class Authorize(In):
@@ -79,10 +70,6 @@ class Heartbeat(In):
 
 class DataTransfer(In):
     pass
-
-
-class Noted(In):
-    """A message of which nothing is needed, and whose answer is empty."""
 
 
 Incoming = (
@@ -165,21 +152,6 @@ def _salvaged(payload: object) -> MeterValues:
     )
 
 
-def text(value: Scalar) -> str:
-    return "" if value is None else str(value)
-
-
-def whole(value: Scalar) -> int | None:
-    """A whole number in whichever form; None if it is none, or larger than any that is counted."""
-    if isinstance(value, bool) or value is None:
-        return None
-    try:
-        number = int(float(value))
-    except (ValueError, OverflowError):
-        return None
-    return number if abs(number) <= _LARGEST else None
-
-
 def sampled(entries: list[MeterValue]) -> list[Sampled]:
     """The values of the socket; of several entries the newest that has a measurand."""
     if len(entries) == 1:
@@ -197,7 +169,7 @@ def _of_the_socket(entry: MeterValue) -> list[Sampled]:
     out = []
     for one in entry.sampledValue:
         value, measurand, phase, unit = one.value, one.measurand, one.phase, one.unit
-        if one.format == "SignedData" or (one.location in _ELSEWHERE and measurand != SOC):
+        if one.format == "SignedData" or (one.location in ELSEWHERE and measurand != SOC):
             continue
         out.append(
             Sampled(
@@ -210,27 +182,23 @@ def _of_the_socket(entry: MeterValue) -> list[Sampled]:
     return out
 
 
-# --- what we send: exactly the fields of the schema, none that is None ---
+# --- what we send ---
 
 
-class Out(msgspec.Struct, omit_defaults=True, kw_only=True, rename=None):
-    """What we send."""
-
-
-class SchedulePeriod(msgspec.Struct, omit_defaults=True, kw_only=True):
+class SchedulePeriod(Out):
     startPeriod: int  # noqa: N815
     limit: float
     numberPhases: int | None = None  # noqa: N815
 
 
-class Schedule(msgspec.Struct, omit_defaults=True, kw_only=True):
+class Schedule(Out):
     chargingRateUnit: str  # noqa: N815
     chargingSchedulePeriod: list[SchedulePeriod]  # noqa: N815
     startSchedule: str | None = None  # noqa: N815
     duration: int | None = None
 
 
-class Profile(msgspec.Struct, omit_defaults=True, kw_only=True):
+class Profile(Out):
     chargingProfileId: int  # noqa: N815
     stackLevel: int  # noqa: N815
     chargingProfilePurpose: str  # noqa: N815
@@ -273,12 +241,5 @@ class GetCompositeSchedule(Out):
     chargingRateUnit: str  # noqa: N815
 
 
-Outgoing = (
-    SetChargingProfile
-    | GetConfiguration
-    | ChangeConfiguration
-    | TriggerMessage
-    | RemoteStartTransaction
-    | RemoteStopTransaction
-    | GetCompositeSchedule
-)
+class ClearChargingProfile(Out):
+    id: int
