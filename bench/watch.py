@@ -13,20 +13,26 @@ import multiprocessing
 import random
 import time
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+from ampacity.commission.dossier import Dossier
 from ampacity.commission.steptest.mounting import Wiring, load_of, wirings
 from ampacity.commission.watch.explanations import Kind
 from ampacity.commission.watch.judge import Learned
 from ampacity.commission.watch.life import Expected, Found, Life, Passed
+from ampacity.commission.watch.watcher import Watch
+from ampacity.config.installation import Installation
+from ampacity.core.decide import decide
+from ampacity.core.observations import ChargerReport, MeterReading, Observation, Observed, SetpointAnswer
 from ampacity.core.phases import Line, PhaseAmps, Supply
 from ampacity.core.site import Charger, ChargerId, Circuit, CircuitId, Meter, MeterId, Site
 from ampacity.sim.daily import DAY_S, Daily, Load, Stay
 from ampacity.sim.mounted import CarAtCharger, MountedMeter, line_volts
-from ampacity.sim.tables import read_building
+from ampacity.sim.plant import CarModel, Plant
+from ampacity.sim.tables import Session, read_building
 
 DATA = Path(__file__).parent / "data"
 TRACES = ("house_day_1s", "apartments8_day_1s", "apartments20_day_1s")
@@ -51,7 +57,7 @@ class Case:
     expected: Expected
     kind: str
     truth: dict[ChargerId, Wiring]
-    steps: int = 0
+    stays: Sequence[Stay]
 
 
 def case(number: int, seed: int, days: float, *, unknown: float = 0.0) -> Case:
@@ -104,7 +110,7 @@ def case(number: int, seed: int, days: float, *, unknown: float = 0.0) -> Case:
         step_a=draw.choice([0.001, 0.01, 0.1]),
     )
     daily = Daily(site, load, meter, stays, seed=draw.getrandbits(32))
-    return Case(number, daily, Expected(mountings={}, wirings=known, open=left, marks={}), kind, truth)
+    return Case(number, daily, Expected(mountings={}, wirings=known, open=left, marks={}), kind, truth, tuple(stays))
 
 
 def _stays(draw: random.Random, name: ChargerId, supply: Supply, wiring: Wiring, days: float) -> list[Stay]:
@@ -244,12 +250,13 @@ def healthy(arguments: tuple[int, int, float]) -> Outcome:
     life = Life(one.daily.site, one.expected)
     found = lived(one, life, 0.0, days * DAY_S)
     wrong, learned = [], 0
+    to_learn = sum(_shows(one, name) for name, ways in one.expected.open.items() if len(ways) > 1)
     for _, what in found:
         if isinstance(what.what, Learned):
             truth = one.truth[what.what.charger]
             if truth not in what.what.wirings:
                 wrong.append(words(what))
-            learned += len(what.what.wirings) == 1
+            learned += _is_all(one, what.what)
         else:
             wrong.append(words(what))
     return Outcome(
@@ -259,10 +266,24 @@ def healthy(arguments: tuple[int, int, float]) -> Outcome:
         said=tuple(words(what) for _, what in found),
         wrong=tuple(wrong),
         learned=learned,
-        to_learn=sum(len(ways) > 1 for ways in one.expected.open.values()),
+        to_learn=to_learn,
         steps=steps_of(life),
         about=_about(one),
     )
+
+
+def _shows(one: Case, charger: ChargerId) -> bool:
+    """Whether some car there can show something of the order, and its charger says on which phases it draws."""
+    supply, every = one.daily.site.supply, one.expected.open[charger]
+    cars = [stay.car for stay in one.stays if stay.car.charger == charger and stay.car.reports == "phases"]
+    return any(len({load_of(supply, order, car.uses) for order in every}) > 1 for car in cars)
+
+
+def _is_all(one: Case, what: Learned) -> bool:
+    """Whether no car that comes there could show more."""
+    supply = one.daily.site.supply
+    uses = {stay.car.uses for stay in one.stays if stay.car.charger == what.charger}
+    return all(len({load_of(supply, order, used) for order in what.wirings}) == 1 for used in uses)
 
 
 def _about(one: Case) -> str:
@@ -307,7 +328,146 @@ def faulty(arguments: tuple[int, int, float, str]) -> Outcome:
     )
 
 
-def _break(draw: random.Random, one: Case, fault: str):
+def controlled(arguments: tuple[int, int, float]) -> Outcome:
+    """Nothing is wrong, and the product's own controller steers: every second of it."""
+    number, seed, days = arguments
+    draw = random.Random(f"{seed} {number} controlled")
+    rows = _trace(TRACES[number % 3])
+    limit_a = math.ceil(max(max(row) for row in rows)) + draw.choice([10, 20, 40])
+    names = [ChargerId(f"c{place}") for place in range(4)]
+    every = wirings(Supply.THREE_PHASE, 3)
+    site = Site(
+        name="site",
+        supply=Supply.THREE_PHASE,
+        nominal_v=230.0,
+        circuits=(Circuit(id=CircuitId("main"), rating_a=PhaseAmps((float(limit_a),) * 3), meter=METER),),
+        meters=(Meter(id=METER),),
+        chargers=tuple(Charger(id=name, circuit=CircuitId("main"), wiring=draw.choice(every)) for name in names),
+    )
+    seconds = int(days * DAY_S)
+    stays = [stay for name in names for stay in _visits(draw, name, seconds)]
+    own = [rows[second % len(rows)] for second in range(seconds)]
+    plant = Plant(
+        site,
+        {CircuitId("main"): own},
+        stays,
+        lag_s=draw.choice([1, 2, 4]),
+        report_every_s=10,
+        offsets_s=[draw.randrange(10) for _ in names],
+        cars=CarModel(ramp_a_per_s=draw.choice([None, 2.0]), taper_from=0.9),
+    )
+    wired = {one.id: [one.wiring] for one in site.chargers if one.wiring is not None}
+    life = Life(site, Expected(mountings={}, wirings=wired, open={}, marks={}))
+    observed, answers, found = Observed(), list[Observation](), list[Found]()
+    for second in range(seconds):
+        seen = [*answers, *plant.step(second)]
+        observed = observed.with_(site, seen)
+        decision = decide(site, observed, float(second))
+        observed = observed.remembering(decision.memory)
+        answers = []
+        for order in decision.commands:
+            plant.order(second, site.index_of_charger[order.charger], order.limit_a, order.lease_s)
+            end_s = None if order.lease_s is None else second + order.lease_s
+            answers.append(
+                SetpointAnswer(
+                    charger=order.charger,
+                    at_s=second + 0.5,
+                    limit_a=order.limit_a,
+                    accepted=True,
+                    lease_end_s=end_s,
+                )
+            )
+        life.passed(Passed(at_s=float(second), seen=seen, commands=decision.commands, unsure=()))
+        if second % 10 == 0:
+            found += life.found(float(second), float(second))
+    said = tuple(words(what) for what in found)
+    return Outcome(number, TRACES[number % 3], days * len(names), said=said, wrong=said, steps=steps_of(life))
+
+
+def _visits(draw: random.Random, charger: ChargerId, seconds: int) -> list[Session]:
+    at_s, out = draw.uniform(0, 20_000), list[Session]()
+    lines, max_a = draw.choice([1, 2, 3, 3]), draw.choice([16.0, 16.0, 32.0])
+    while at_s < seconds:
+        leaves_s = at_s + draw.uniform(3600, 30_000)
+        out.append(
+            Session(
+                id=f"{charger} {len(out)}",
+                charger=charger,
+                arrival_s=round(at_s),
+                departure_s=round(leaves_s),
+                energy_wh=draw.uniform(2000, 30_000),
+                max_a=max_a,
+                lines=lines,
+            )
+        )
+        at_s = leaves_s + draw.uniform(600, 40_000)
+    return out
+
+
+def cost(chargers: int = 50, passes: int = 20_000) -> None:
+    """What the watch takes of the control loop's thread: a pass each with a meter's sample and five reports."""
+    names = [ChargerId(f"c{place}") for place in range(chargers)]
+    site = Site(
+        name="site",
+        supply=Supply.THREE_PHASE,
+        nominal_v=230.0,
+        circuits=(Circuit(id=CircuitId("main"), rating_a=PhaseAmps((400.0,) * 3), meter=METER),),
+        meters=(Meter(id=METER),),
+        chargers=tuple(
+            Charger(id=name, circuit=CircuitId("main"), wiring=(Line.L1, Line.L2, Line.L3)) for name in names
+        ),
+    )
+    watch = Watch(_Nowhere(), _no_installation, _deaf, time.time, is_testing=lambda: False)
+    seen: list[Observation] = [MeterReading(meter=METER, at_s=0.0, currents=PhaseAmps((100.0,) * 3))]
+    seen += [ChargerReport(charger=name, at_s=0.0, currents=PhaseAmps((16.0,) * 3)) for name in names[:5]]
+    observed = Observed().with_(site, seen)
+    decision = decide(site, observed, 0.0)
+    taken = []
+    for _ in range(passes):
+        begin = time.perf_counter()
+        watch(site, observed, seen, decision)
+        taken.append(time.perf_counter() - begin)
+    taken.sort()
+    print(
+        f"of the control loop's thread, {chargers} chargers: median {1e6 * taken[passes // 2]:.1f} us a pass, "
+        f"p99 {1e6 * taken[int(0.99 * passes)]:.1f} us"
+    )
+    wired = {one.id: [(Line.L1, Line.L2, Line.L3)] for one in site.chargers}
+    life = Life(site, Expected(mountings={}, wirings=wired, open={}, marks={}))
+    begin = time.perf_counter()
+    for second in range(3000):
+        at_s = float(second)
+        now = [replace(seen[0], at_s=at_s), *(replace(one, at_s=at_s) for one in seen[1:])]
+        life.passed(Passed(at_s=at_s, seen=now, commands=(), unsure=()))
+        if second % 5 == 0:
+            life.found(at_s, at_s)
+    print(
+        f"of a thread of its own: {1e3 * (time.perf_counter() - begin) / 3000:.3f} ms for each second that is watched"
+    )
+
+
+class _Nowhere:
+    """Keeps nothing."""
+
+    def read(self) -> str | None:
+        return None
+
+    def keep(self, kept: str) -> None: ...
+
+    def dossier(self) -> Dossier:
+        return Dossier()
+
+    def learn(self, charger: ChargerId, orders: Sequence[Wiring]) -> None: ...
+
+
+def _no_installation() -> Installation:
+    raise AssertionError("the thread was not started")
+
+
+def _deaf(_: object) -> None: ...
+
+
+def _break(draw: random.Random, one: Case, fault: str) -> Callable[[Found], bool] | None:
     """Something goes wrong. Returns what is true to say of it; None: it can't go wrong here so that it shows."""
     daily = one.daily
     lines = len(daily.site.supply.lines)
@@ -317,7 +477,7 @@ def _break(draw: random.Random, one: Case, fault: str):
     only = [c.id for c in daily.site.chargers]
     meter = daily.meter
 
-    def kinds(*allowed: tuple[Kind, set[int] | None, set[ChargerId | None]]):
+    def kinds(*allowed: tuple[Kind, set[int] | None, set[ChargerId | None]]) -> Callable[[Found], bool]:
         def is_true(what: Found) -> bool:
             assert not isinstance(what.what, Learned)
             claim, charger = what.what.claim, what.what.charger
@@ -346,7 +506,8 @@ def _break(draw: random.Random, one: Case, fault: str):
             turned = list(meter.turned)
             turned[channel] = True
             daily.meter = replace(meter, turned=tuple(turned))
-            return kinds((Kind.CLAMP_TURNED, {channel}, {None}))
+            # The words for clamps that do not sit as they should are true of turned ones as well.
+            return kinds((Kind.CLAMP_TURNED, {channel}, {None}), (Kind.CLAMPS_MOVED, None, {None}))
         case "swapped":
             if lines < 2 or not meter.has_power:
                 return None
@@ -399,9 +560,15 @@ def main() -> None:
     parser.add_argument("--sites", type=int, default=20, help="where nothing is wrong")
     parser.add_argument("--faults", type=int, default=20, help="sites for each fault")
     parser.add_argument("--fault-days", type=float, default=30.0, help="so long it is waited for a word")
+    parser.add_argument("--controlled", type=int, default=0, help="sites steered by the controller itself")
+    parser.add_argument("--controlled-days", type=float, default=3.0)
+    parser.add_argument("--cost", action="store_true", help="only what it costs")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--tell", action="store_true", help="what is not found as well")
     asked = parser.parse_args()
+    if asked.cost:
+        cost()
+        return
     began = time.monotonic()
     with multiprocessing.Pool(2) as pool:
         told = list(pool.imap(healthy, [(n, asked.seed, asked.days) for n in range(asked.sites)]))
@@ -414,6 +581,12 @@ def main() -> None:
                 f"{sum(one.steps for one in told)} steps; wrong {sum(len(one.wrong) for one in told)}; orders learned "
                 f"{sum(one.learned for one in told)} of {sum(one.to_learn for one in told)}; "
                 f"{time.monotonic() - began:.0f} s"
+            )
+        own = list(pool.imap(controlled, [(n, asked.seed, asked.controlled_days) for n in range(asked.controlled)]))
+        if own:
+            print(
+                f"nothing wrong, steered by the controller: {sum(one.charger_days for one in own):.0f} charger-days, "
+                f"{sum(one.steps for one in own)} steps; said {[one.said for one in own if one.said]}"
             )
         work = [(1000 + n, asked.seed, asked.fault_days, fault) for fault in FAULTS for n in range(asked.faults)]
         by_fault: dict[str, list[Outcome]] = defaultdict(list)

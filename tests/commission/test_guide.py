@@ -13,11 +13,11 @@ from ampacity.commission.dossier import Done, Dossier, Made
 from ampacity.commission.expiry import Expiry, Fall, Open
 from ampacity.commission.guide import ChargerNow, MeterNow, Task, Things, guide, is_checked
 from ampacity.commission.selfcheck import Verdict
+from ampacity.commission.steptest.following import Follows
 from ampacity.commission.steptest.judgement import Answer
 from ampacity.commission.steptest.judgement import Verdict as StepVerdict
 from ampacity.commission.steptest.mounting import Wiring
 from ampacity.commission.steptest.procedure import Ending
-from ampacity.commission.steptest.response import Follows
 from ampacity.core.phases import Line
 from ampacity.core.site import ChargerId, Site
 

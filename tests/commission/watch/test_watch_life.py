@@ -87,12 +87,12 @@ def claims(found: list[Found]) -> list[tuple[Claim, ChargerId | None]]:
 
 
 def test_nothing_is_said_where_nothing_is_wrong() -> None:
-    daily = house(1, 4)
+    daily = house(1, 3)
     life = Life(daily.site, KNOWN)
-    assert lived(daily, life, 0, 4) == []
+    assert lived(daily, life, 0, 3) == []
     judge = life.scales[METER].judge
     assert judge is not None
-    assert judge.weighed > 30
+    assert judge.weighed > 25
 
 
 def lost(daily: Daily) -> None:
@@ -139,11 +139,11 @@ def misreported(daily: Daily) -> None:
 def test_what_went_wrong_is_said_once_and_nothing_else(
     fault: Callable[[Daily], None], claim: Claim, charger: ChargerId | None
 ) -> None:
-    daily = house(2, 3)
+    daily = house(2, 2.5)
     life = Life(daily.site, KNOWN)
     assert lived(daily, life, 0, 0.7) == []
     fault(daily)
-    ((said, whose), *later) = claims(lived(daily, life, 0.7, 3))
+    ((said, whose), *later) = claims(lived(daily, life, 0.7, 2.5))
     assert (said.kind, whose) == (claim.kind, charger)
     # Of a phase that no car has used alone so far it is not said where it is.
     assert all(one in (-1, line) for one, line in zip(said.lines, claim.lines, strict=True))
@@ -151,29 +151,29 @@ def test_what_went_wrong_is_said_once_and_nothing_else(
 
 
 def test_how_much_a_slipped_clamp_shows_is_told_as_it_is() -> None:
-    daily = house(2, 3)
+    daily = house(2, 2)
     slipped(daily)
-    (found,) = lived(daily, Life(daily.site, KNOWN), 0, 3)
+    (found,) = lived(daily, Life(daily.site, KNOWN), 0, 2)
     assert isinstance(found.what, Said)
     assert share_of(found.what) == pytest.approx(0.4, abs=0.05)
 
 
 def test_it_is_said_when_all_is_well_again() -> None:
-    daily = house(3, 6)
+    daily = house(3, 4)
     life = Life(daily.site, KNOWN)
     lost(daily)
-    assert [one.kind for one, _ in claims(lived(daily, life, 0, 3))] == [Kind.CLAMP_LOST]
+    assert [one.kind for one, _ in claims(lived(daily, life, 0, 1.5))] == [Kind.CLAMP_LOST]
     daily.meter = replace(daily.meter, ratios=(1.0,) * 3)
-    assert [one.kind for one, _ in claims(lived(daily, life, 3, 6))] == [None]
+    assert [one.kind for one, _ in claims(lived(daily, life, 1.5, 4))] == [None]
 
 
 def test_the_order_that_a_step_test_left_open_is_learned_from_cars_that_use_some_phases() -> None:
-    daily = house(4, 5)
+    daily = house(4, 4)
     every = wirings(Supply.THREE_PHASE, 3)
     open_orders = dict.fromkeys(WIRED, every)
     expected = Expected(mountings={}, wirings=open_orders, open=open_orders, marks={})
     life = Life(site(known=False), expected)
-    found = [one.what for one in lived(daily, life, 0, 5)]
+    found = [one.what for one in lived(daily, life, 0, 4)]
     learned = [one for one in found if isinstance(one, Learned)]
     assert learned == found
     assert {one.charger: list(one.wirings) for one in learned} == {one: [wiring] for one, wiring in WIRED.items()}

@@ -30,7 +30,7 @@ from ampacity.core.phases import Supply
 
 Complexes = npt.NDArray[np.complex128]
 
-SHARES = (0.1, 0.2, 0.33, 0.5, 0.67, 1.5, 2.0, 3.0, 5.0)
+SHARES = (0.2, 0.33, 0.5, 0.67, 1.5, 2.0, 3.0, 5.0)
 """Of what it should show. Less off than that is what meters, clamps and chargers err."""
 TOLERANCE_A, TOLERANCE = 0.5, 0.06
 """By so much what a charger reports may be off, in amperes and relative."""
@@ -121,7 +121,7 @@ def other_places(supply: Supply, phases: int, base: Place, expected: Place) -> t
         found.setdefault(Place((way,)), 0.0)
     found.setdefault(replace(expected, share=0.0), -1.0)
     for share in SHARES:
-        found.setdefault(replace(expected, share=share), -1.0)
+        found.setdefault(replace(expected, share=share), -2.0)
     return list(found), list(found.values())
 
 
@@ -190,18 +190,26 @@ class Held:
         self._moved = moved
         self._cars: dict[Wiring, Complexes] = {}
         self._before, self._after = before, after
+        self._knows_phases = len(after) == 1
+        """Else what a car draws on which line could be made to fit too much: only whether, and how much of it, is seen
+        at all is gone by."""
 
     def clamps(self, ways: Sequence[Clamps], place: Place) -> Floats:
-        """By every way the clamps can be, the charger being connected so."""
+        """By every way the clamps can be, the charger being connected so. The base is the first."""
         cars = self._all(place)
+        if not self._knows_phases:
+            return np.full(len(ways), self._log((cars @ matrix_of(self._supply, ways[0]).T)[None])[0])
         matrix = np.array([matrix_of(self._supply, way) for way in ways])
         log = self._log(np.einsum("hkl,cl->hck", matrix, cars))
         return np.asarray(log + self._dead(ways, cars))
 
     def places(self, places: Sequence[Place], clamps: Clamps) -> Floats:
-        """By every way the charger can be connected, the clamps being so."""
+        """By every way the charger can be connected, the clamps being so. The base is the first."""
         matrix = matrix_of(self._supply, clamps)
-        return np.array([self._log(np.einsum("kl,cl->ck", matrix, self._all(one))[None])[0] for one in places])
+        log = np.array([self._log(np.einsum("kl,cl->ck", matrix, self._all(one))[None])[0] for one in places])
+        if not self._knows_phases:
+            log[[one.wirings != places[0].wirings for one in places]] = log[0]
+        return log
 
     def expected(self, place: Place, clamps: Clamps) -> tuple[complex, ...]:
         """What it should have shown; of several, what comes nearest."""

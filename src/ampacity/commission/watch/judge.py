@@ -346,6 +346,12 @@ class Judge:
         lines = set(claim.lines)
         for number in np.flatnonzero(odds < MARGIN):
             lines &= set(clamps_claim(self._supply, self._ways[number], self.expected).lines)
+        if claim.kind is Kind.CLAMP_TURNED:
+            # Between two lines, two clamps that are exchanged show what two show that are turned.
+            near = [self._ways[number].mounting for number in np.flatnonzero(_against(log[:, way], log) < MARGIN)]
+            best = self._ways[way].mounting
+            if any(one[line].line is not best[line].line for one in near for line in claim.lines):
+                return Claim(Kind.CLAMPS_MOVED)
         return replace(claim, lines=tuple(sorted(lines)))
 
     def _like(self, one: Charged, number: int, steps: Sequence[Weighed]) -> Place:
