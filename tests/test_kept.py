@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from ampacity.kept import KeptTallies, keep_diagnosis, read_diagnosis
+from ampacity.kept import KNOCKING, KeptTallies, keep_diagnosis, keep_knocking, read_diagnosis, read_knocking
+from ampacity.links.ocpp.admission import Knock
 from ampacity.links.tally import Tally
 from ampacity.storage.database import open_database, writing
+from ampacity.storage.records import put_setting
 from ampacity.storage.schema import tallies
 
 
@@ -56,4 +58,24 @@ def test_the_newest_look_is_kept(tmp_path: Path) -> None:
     assert read_diagnosis(engine) == "2"
     keep_diagnosis(engine, "")
     assert read_diagnosis(engine) is None
+    engine.dispose()
+
+
+def test_who_knocks_is_kept_as_it_was_seen(tmp_path: Path) -> None:
+    engine = open_database(tmp_path / "a.db")
+    assert read_knocking(engine) is None
+    knock = Knock(ocpp_id="CP", address="10.0.0.9", first_s=1.5, last_s=2.5, why="charger-unknown", vendor="Acme")
+    keep_knocking(engine, 3.5, [knock])
+    assert read_knocking(engine) == (3.5, [knock])
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "body", ["", "[]", "{", '{"at_s": 1, "chargers": [{"who": 1}]}', '{"at_s": null, "chargers": []}']
+)
+def test_knocks_that_can_not_be_read_are_none(body: str, tmp_path: Path) -> None:
+    engine = open_database(tmp_path / "a.db")
+    with writing(engine) as connection:
+        put_setting(connection, KNOCKING, body)
+    assert read_knocking(engine) is None
     engine.dispose()

@@ -21,6 +21,7 @@ const pages: [RegExp, Load][] = [
   [/^(\/settings\/chargers)?\/link$/, async () => (await import("./pages/tags")).Linking],
   [/^\/settings\/audit$/, async () => (await import("./pages/settings")).Audit],
   [/^\/settings\/notifications$/, async () => (await import("./pages/notifications")).Notifications],
+  [/^\/settings\/commissioning$/, async () => (await import("./pages/commissioning")).Commissioning],
   [/^\/settings\/check$/, async () => (await import("./pages/selfcheck")).SelfCheck],
   [/^\/settings\/backup$/, async () => (await import("./pages/backup")).Backup],
   [/^\/events$/, async () => (await import("./pages/events")).Events],

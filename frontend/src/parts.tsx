@@ -1,5 +1,5 @@
 import type { ComponentChildren, JSX } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useId, useState } from "preact/hooks";
 import { Problem, type Happened } from "./api";
 import { clock, has, t } from "./texts";
 
@@ -21,13 +21,15 @@ export function go(path: string): void {
 export function Link({ to, children, ...rest }: { to: string; children: ComponentChildren; class?: string; "aria-label"?: string; "aria-current"?: "page" | undefined }): JSX.Element {
   return <a href={to} {...rest} onClick={(event) => { if (!event.metaKey && !event.ctrlKey) { event.preventDefault(); go(to); } }}>{children}</a>;
 }
-export function Field({ label, hint, unit, problem, ...rest }: { label: string; hint?: string; unit?: string; problem?: unknown } & JSX.IntrinsicElements["input"]): JSX.Element {
-  const id = `f-${String(rest.name)}`;
+/** Without `onInput` what is typed is the reader's: a page that is drawn anew by the live picture leaves it alone. */
+export function Field({ label, hint, unit, problem, value, ...rest }: { label: string; hint?: string; unit?: string; problem?: unknown } & JSX.IntrinsicElements["input"]): JSX.Element {
+  const id = useId();
   const wrong = Boolean(problem);
+  const held = value === undefined ? {} : rest.onInput ? { value } : { defaultValue: value as string | number };
   return (
     <div class={wrong ? "field wrong" : "field"}>
       <label for={id}>{label}</label>
-      <span class="entry"><input id={id} aria-invalid={wrong} aria-describedby={`${id}-hint`} {...rest} />{unit && <span class="unit">{unit}</span>}</span>
+      <span class="entry"><input id={id} aria-invalid={wrong} aria-describedby={`${id}-hint`} {...held} {...(rest as object)} />{unit && <span class="unit">{unit}</span>}</span>
       <span id={`${id}-hint`}>{wrong ? <Trouble problem={problem} /> : hint && <small>{hint}</small>}</span>
     </div>
   );
@@ -54,12 +56,13 @@ export function Page({ title, back, children }: { title: string; back?: string; 
   useEffect(() => { document.title = `${title} · Ampacity`; }, [title]);
   return <main id="main" tabIndex={-1}><header class="head">{back && <Link to={back} class="back" aria-label={t("app.back")}>‹</Link>}<h1>{title}</h1></header>{children}</main>;
 }
+/** Without `set` what is chosen is the reader's, as in a Field. */
 export function Choice({ name, label, options, value, set, hidden }: { name: string; label: string; options: [string, string][]; value?: string; set?: (value: string) => void; hidden?: boolean }): JSX.Element {
-  const id = `f-${name}`;
+  const id = useId();
   return (
     <div class="field">
       <label for={id} class={hidden ? "unseen" : undefined}>{label}</label>
-      <select id={id} name={name} value={value} onChange={(event) => set?.(event.currentTarget.value)}>{options.map(([one, words]) => <option key={one} value={one}>{words}</option>)}</select>
+      <select id={id} name={name} {...(set ? { value } : {})} onChange={(event) => set?.(event.currentTarget.value)}>{options.map(([one, words]) => <option key={one} value={one} {...(set ? {} : { selected: one === value })}>{words}</option>)}</select>
     </div>
   );
 }

@@ -48,5 +48,7 @@ export const moment = (at_s: number): string => new Intl.DateTimeFormat(locale, 
 export const clock = (at_s: number): string => new Intl.DateTimeFormat(locale, { timeStyle: "medium" }).format(at_s * 1000);
 export const day = (at_s: number): string => new Intl.DateTimeFormat(locale, { weekday: "long", day: "numeric", month: "long" }).format(at_s * 1000);
 export const minutes = (seconds: number): string => new Intl.NumberFormat(locale, { style: "unit", unit: "minute" }).format(Math.max(1, Math.ceil(seconds / 60)));
+/** About so long: in minutes, or in tens of seconds. */
+export const about = (seconds: number): string => (seconds > 100 ? minutes(seconds - 30) : new Intl.NumberFormat(locale, { style: "unit", unit: "second" }).format(Math.max(10, 10 * Math.round(seconds / 10))));
 /** For the foot of a chart that shows so many seconds. */
 export const tick = (at_s: number, shown_s: number): string => new Intl.DateTimeFormat(locale, shown_s > 86400 ? { day: "numeric", month: "short" } : { hour: "2-digit", minute: "2-digit" }).format(at_s * 1000);

@@ -49,6 +49,7 @@ from ampacity.kept import (
     KeptTags,
     KeptTallies,
     keep_diagnosis,
+    keep_knocking,
     notification_settings,
     resume_sessions,
 )
@@ -477,6 +478,7 @@ class App:
     def _keep_look(self, store: Store, counts: KeptTallies) -> None:
         counts.keep({device: tally for device, (_, tally) in self._tallies().items()})
         keep_diagnosis(store.engine(), shown(self.facts(), time.time()).model_dump_json())
+        keep_knocking(store.engine(), time.time(), self.server.knocking())
 
     def _keep_last(self, store: Store, counts: KeptTallies) -> None:
         """At the end; nobody takes the last look for one of now."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 
 from sqlalchemy import Engine, select
 
 from ampacity.core.site import ChargerId
+from ampacity.links.ocpp.admission import Knock
 from ampacity.links.tally import Tally
 from ampacity.runtime.chronicle import KeptEvent
 from ampacity.runtime.happenings import CODES, Event
@@ -25,6 +27,7 @@ from ampacity.storage.transactions import keeping, reading
 
 NOTIFICATIONS = "notifications"
 DIAGNOSIS = "diagnosis"
+KNOCKING = "knocking"
 UPDATE_CHECK, UPDATE_CHECKED = "updates.check", "updates.checked"
 ON, OFF = "on", "off"
 
@@ -137,6 +140,26 @@ def keep_diagnosis(engine: Engine, diagnosis: str) -> None:
 def read_diagnosis(engine: Engine) -> str | None:
     """None: no controller runs, or it ended well."""
     return setting(engine, DIAGNOSIS) or None
+
+
+def keep_knocking(engine: Engine, at_s: float, knocks: Sequence[Knock]) -> None:
+    """The unknown chargers that want in, for a terminal beside it. UTC seconds since 1970."""
+    body = json.dumps({"at_s": at_s, "chargers": [asdict(knock) for knock in knocks]})
+    with keeping(engine, durable=False) as connection:
+        put_setting(connection, KNOCKING, body)
+
+
+def read_knocking(engine: Engine) -> tuple[float, list[Knock]] | None:
+    """When the controller saw them last, and whom; None: none has run yet, or what it left can't be read.
+
+    Raises:
+        StorageError
+    """
+    try:
+        found = json.loads(setting(engine, KNOCKING) or "")
+        return float(found["at_s"]), [Knock(**knock) for knock in found["chargers"]]
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 def resume_sessions(engine: Engine, sessions: Sessions) -> None:

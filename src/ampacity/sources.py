@@ -44,6 +44,7 @@ class Sources:
             lines=len(site.supply.lines),
             nominal_v=volts,
             now_s=self._now_s,
+            stated={} if connection.ct_ratio is None else {"ct_ratio": connection.ct_ratio},
         )
 
     async def close(self) -> None:

@@ -147,6 +147,28 @@ def owner(site: Site, phone: Page) -> Page:
     return phone
 
 
+@pytest.fixture
+def installer(site: Site, owner: Page, browser: Browser) -> Iterator[Page]:
+    """On the page of the commissioning, invited by the owner."""
+    owner.goto(f"{site.url}/settings/people")
+    owner.get_by_label("Name").fill("Ina")
+    owner.get_by_label("Role", exact=True).select_option("installer")
+    owner.get_by_role("button", name="Make a link").click()
+    link = owner.locator(".done code").inner_text()
+    context = browser.new_context(viewport={"width": 390, "height": 844}, locale="en-GB")
+    context.set_default_timeout(PATIENCE_MS)
+    page = context.new_page()
+    page.goto(link)
+    page.get_by_label("E-mail").fill("ina@example.org")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Create account").click()
+    page.get_by_role("navigation", name="Main menu").get_by_role("link", name="Settings").click()
+    page.get_by_role("link", name="Commissioning").click()
+    page.get_by_role("heading", name="Commissioning", exact=True).wait_for()
+    yield page
+    context.close()
+
+
 def open_load_management(page: Page) -> None:
     """As the guide says: Settings, Energy Features, Load Management."""
     page.get_by_role("navigation", name="Main menu").get_by_role("link", name="Settings").click()

@@ -13,6 +13,7 @@ from tests.links.postbox import Postbox, open_postbox
 
 from ampacity.config.site_toml import load
 from ampacity.core.features import Feature
+from ampacity.core.site import ChargerId
 
 expect.set_options(timeout=PATIENCE_MS)
 AXE = ROOT / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
@@ -32,6 +33,7 @@ PAGES = (
     "/settings/notifications",
     "/settings/backup",
     "/settings/check",
+    "/settings/commissioning",
     "/events",
     "/charger/garage-left",
     "/about",
@@ -180,7 +182,12 @@ def test_every_language_shows_no_bare_key_and_no_english(site: Site, owner: Page
             owner.goto(f"{site.url}{path}")
             owner.get_by_role("heading", level=1).wait_for()
             shown = owner.locator("body").inner_text()
-            assert re.findall(r"\b(?:app|lm|live|energy|causes|states|errors|features)\.[a-z-]+", shown) == [], path
+            assert (
+                re.findall(
+                    r"\b(?:app|lm|live|energy|causes|states|errors|features|commission|selfcheck)\.[a-z-]+", shown
+                )
+                == []
+            ), path
         owner.goto(f"{site.url}/settings/energy")
         expect(owner.get_by_role("heading", level=1)).to_have_text(texts["energy"]["title"])
 
@@ -300,6 +307,22 @@ def test_what_happens_is_told_in_words_newest_first(site: Site, owner: Page) -> 
     expect(first).to_contain_text("a car begins", timeout=120_000)
     owner.reload()
     expect(owner.get_by_text("The settings of the site were changed.")).to_be_visible()
+
+
+def test_what_is_being_typed_outlives_the_live_picture(site: Site, owner: Page) -> None:
+    owner.goto(f"{site.url}/settings/chargers")
+    charger = owner.locator("form").filter(has=owner.get_by_role("heading", name="yard"))
+    charger.get_by_label("Name").fill("By the gate")
+    owner.evaluate(
+        """() => new Promise((done) => {
+          const stream = new EventSource('/api/v1/live/stream');
+          let pictures = 0;
+          stream.addEventListener('live', () => { pictures += 1; if (pictures === 3) { stream.close(); done(); } });
+        })"""
+    )
+    charger.get_by_role("button", name="Save").click()
+    expect(owner.get_by_role("heading", name="By the gate")).to_be_visible()
+    assert load(site.file).name_of(ChargerId("yard")) == "By the gate"
 
 
 def test_messages_are_set_up_and_tried_out(site: Site, owner: Page) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,9 +10,7 @@ import pytest
 from tests.links.postbox import closed_port
 from tests.links.test_modbus import blocks_of, served
 from tests.links.test_modbus_serial_line import Device, Reply, frame, line, meter_like, registers
-from typer.testing import CliRunner
 
-from ampacity.cli.main import app
 from ampacity.commission.probe import Found, Nothing, Told, Way, probe, serial_ways
 from ampacity.devices.catalogue import meter_families
 from ampacity.devices.meter_family import MeterFamily
@@ -25,7 +22,7 @@ ON_BOTH = [family for family in FAMILIES.values() if family.serial is not None]
 
 async def looked(ways: Sequence[Way], units: Sequence[int]) -> list[Told]:
     async with asyncio.timeout(60):
-        return [one async for one in probe(ways, units, FAMILIES, answer_s=0.15)]
+        return [one async for one in probe(ways, units, FAMILIES, answer_s=0.15, listen_s=0.02, alone_s=0.05)]
 
 
 def first_way(path: Path) -> list[Way]:
@@ -63,9 +60,9 @@ def lying(family: MeterFamily) -> Device:
     right = meter_like(family)
 
     def answer(unit: int, address: int, count: int) -> Reply:
-        for check in family.setup:
-            if address == check.address:
-                return iter([(0.0, registers(unit, [check.want + 1]))])
+        for setting in family.setup:
+            if address == setting.address and setting.want is not None:
+                return iter([(0.0, registers(unit, [setting.want + 1]))])
         return right(unit, address, count)
 
     return answer
@@ -76,7 +73,7 @@ async def test_a_setting_that_lies_is_told_with_what_to_do(tmp_path: Path) -> No
     async with line({1: lying(family)}, tmp_path / "bus"):
         (found,) = await looked(first_way(tmp_path / "bus"), [1])
     assert isinstance(found, Found)
-    assert [remedy for _, remedy in found.wrong] == [check.remedy for check in family.setup]
+    assert [held.setting for held in found.wrong] == list(family.settings_of(str(found.model)))
 
 
 def two_at_once(unit: int, address: int, count: int) -> Reply:
@@ -122,35 +119,3 @@ async def test_who_refuses_and_who_is_not_there_is_nobody(tmp_path: Path) -> Non
     nowhere = await looked([Way(host="127.0.0.1", port=closed_port()), *serial_ways(str(tmp_path / "none"))], [1, 2])
     assert {type(one) for one in nowhere} == {Nothing}
     assert all(one.remedy for one in nowhere if isinstance(one, Nothing))
-
-
-run = CliRunner().invoke
-
-
-def test_the_command_tells_what_to_write_into_site_toml() -> None:
-    async def asked() -> str:
-        async with served(blocks_of(FAMILIES["carlo-gavazzi-em3xx"], 341)) as port:
-            done = await asyncio.to_thread(lambda: run(app, ["probe", "--host", f"127.0.0.1:{port}", "--units", "1"]))
-        assert done.exit_code == 0
-        return str(done.stdout)
-
-    told = asyncio.run(asked())
-    assert "EM340" in told
-    assert 'device = "carlo-gavazzi-em3xx"' in told
-    assert 'host = "127.0.0.1"' in told
-
-
-def test_the_command_says_where_nobody_is() -> None:
-    place = f"127.0.0.1:{closed_port()}"
-    done = run(app, ["probe", "--host", place, "--json"])
-    assert done.exit_code == 1
-    assert json.loads(done.stdout) == {"found": [], "silent": [place]}
-
-
-@pytest.mark.parametrize(
-    "given", [["--host", "x:y"], ["--host", ":502"], ["--units", "0"], ["--units", "9-1"], ["--units", "a"]]
-)
-def test_what_can_not_be_understood_is_told(given: list[str]) -> None:
-    done = run(app, ["probe", "--json", "--host", "127.0.0.1", *given])
-    assert done.exit_code == 1
-    assert json.loads(done.stdout)["error"] == "probe-not-understood"

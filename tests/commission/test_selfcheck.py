@@ -13,7 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ampacity.commission import selfcheck
-from ampacity.commission.selfcheck import STEPS, ChargerFacts, Facts, LinkFacts, MeterFacts, Verdict, check
+from ampacity.commission.selfcheck import (
+    STEPS,
+    ChargerFacts,
+    Facts,
+    LinkFacts,
+    MeterFacts,
+    SettingFacts,
+    Verdict,
+    check,
+)
 
 GOOD_LINK = LinkFacts(
     requests=1000, answers=1000, connections=1, received_bytes=400, sent_bytes=80, age_s=0.4, median_s=0.04, slow_s=0.09
@@ -55,6 +64,7 @@ def test_where_all_is_well_every_step_is_fine_and_nothing_is_likely() -> None:
     assert found.likely is None
 
 
+LYING = SettingFacts(what="measurement mode", now="0 (A)", right="1 (B)", at_the_board=False)
 DEAD = {"received_bytes": 0, "answers": 0, "age_s": None}
 
 
@@ -71,6 +81,9 @@ DEAD = {"received_bytes": 0, "answers": 0, "age_s": None}
         (of_meter(blind="absurd"), "blind-absurd"),
         (of_meter(blind="frozen"), "blind-frozen"),
         (of_meter(blind="exchanged"), "blind-exchanged"),
+        (of_meter(settings=[LYING]), "setting-lies"),
+        (of_meter(settings=[replace(LYING, at_the_board=True)]), "setting-at-the-board"),
+        (of_meter(wiring=["Phases are exchanged."]), "meter-wiring"),
         (of_link(garbled=100), "garbled-network"),
         (of_meter(serial=True, link=replace(GOOD_LINK, garbled=100)), "garbled-serial"),
         (of_link(timeouts=100), "misses"),
@@ -133,6 +146,11 @@ METERS = st.builds(
     what=st.just("x"),
     connected=st.booleans(),
     blind=st.sampled_from([None, "silent", "frozen", "absurd", "turned", "exchanged", "recovering", "never-seen"]),
+    settings=st.lists(
+        st.builds(SettingFacts, what=st.just("x"), now=st.just("0"), right=st.just("1"), at_the_board=st.booleans()),
+        max_size=2,
+    ),
+    wiring=st.lists(st.just("x"), max_size=2),
     link=LINKS,
 )
 CHARGERS = st.builds(

@@ -61,6 +61,17 @@ def test_a_good_file_is_read() -> None:
     assert site.chargers[1].phases == 1
 
 
+def test_the_ratio_of_the_transformers_is_what_the_installer_states() -> None:
+    text = GOOD.replace('host = "10.0.0.7"', 'host = "10.0.0.7"\nct_ratio = 50')
+    assert parse(text, Path("site.toml")).meters[0].ct_ratio == 50.0
+    assert parse(GOOD, Path("site.toml")).meters[0].ct_ratio is None
+
+
+def test_a_ratio_that_no_transformer_has_is_a_mistake() -> None:
+    (line,) = _lines(GOOD.replace('host = "10.0.0.7"', 'host = "10.0.0.7"\nct_ratio = 0.2'))
+    assert "meters.main.ct_ratio" in line
+
+
 def test_north_america_uses_80_percent() -> None:
     text = GOOD.replace('supply = "three-phase"', 'supply = "three-phase"\nregion = "north-america"')
     assert parse(text, Path("site.toml")).site.circuits[1].limit_a.values == pytest.approx((32.0, 32.0, 32.0))

@@ -21,12 +21,14 @@ _QUANTITIES = {"voltages", "currents", "powers", "frequency", "energy_import_kwh
 KEYS = {
     "": {"id", "maker", "models", "phases", "word_order", "max_registers", "answer_max_s", "overflow"}
     | {"reads", "slow_reads", "verified", "source", "serial", "identify", "own_number"}
-    | {"registers", "setup", "sample"},
+    | {"registers", "setup", "check", "sample"},
     "serial": {"baud", "parity", "stop_bits"},
     "identify": {"address", "values", "reject"},
     "own_number": {"address", "registers"},
     "registers": _QUANTITIES,
-    "setup": {"address", "want", "what", "remedy"},
+    "setup": {"address", "want", "stated", "type", "scale", "what", "remedy", "values", "models", "write"}
+    | {"at_the_board", "effect", "lock", "refused", "refused_by"},
+    "check": {"address", "type", "what", "remedy", "values", "bits", "models"},
     "sample": {"what", "registers", "voltages", "currents", "powers", "frequency_hz", "energy_import_wh"},
 }
 

@@ -171,7 +171,7 @@ class _Device:
         sample = FAMILY.samples[0]
         self._words = {a + n: word for a, block in sample.registers.items() for n, word in enumerate(block)}
         self._words[FAMILY.identify_address] = next(iter(FAMILY.identify_values))
-        self._words.update({check.address: check.want for check in FAMILY.setup})
+        self._words.update({one.address: one.want for one in FAMILY.setup if one.want is not None})
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[int]:
@@ -203,7 +203,7 @@ class _Device:
     def _answer(self, request: bytes) -> bytes:
         number, (address, count) = request[:2], struct.unpack(">HH", request[8:])
         registers = struct.pack(f">{count}H", *(self._words.get(address + n, 0) for n in range(count)))
-        good = number + struct.pack(">HHBBB", 0, 3 + 2 * count, UNIT, 4, 2 * count) + registers
+        good = number + struct.pack(">HHBBB", 0, 3 + 2 * count, UNIT, request[7], 2 * count) + registers
         self.is_good = not self._answers
         if self.is_good:
             return good

@@ -42,7 +42,7 @@ def blocks_of(family: MeterFamily, code: int) -> dict[int, tuple[int, ...]]:
     """Registers of the family's first sample, its settings as they should be."""
     words = {a + n: w for a, block in family.samples[0].registers.items() for n, w in enumerate(block)}
     words[family.identify_address] = code
-    words.update({check.address: check.want for check in family.setup})
+    words.update({one.address: one.want for one in family.setup if one.want is not None})
     blocks: dict[int, tuple[int, ...]] = {}
     for address in sorted(words):
         for start, block in blocks.items():

@@ -7,7 +7,7 @@ import struct
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from itertools import pairwise
+from itertools import count, pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -19,7 +19,7 @@ from ampacity.core.observations import MeterReading, Observation
 from ampacity.core.site import MeterId
 from ampacity.devices.catalogue import meter_families
 from ampacity.devices.meter_family import MeterFamily
-from ampacity.links.modbus import SILENT_AFTER, Bus, MeterMismatch, MeterSilent, ModbusMeter
+from ampacity.links.modbus import SETTINGS_EVERY_S, SILENT_AFTER, Bus, MeterMismatch, MeterSilent, ModbusMeter
 
 FAMILIES = meter_families()
 EM3XX = FAMILIES["carlo-gavazzi-em3xx"]
@@ -36,7 +36,7 @@ NUMBER = "AM34000000001A"
 
 
 def em340_words(family: MeterFamily = EM3XX) -> dict[int, int]:
-    words = {check.address: check.want for check in family.setup}
+    words = {one.address: one.want for one in family.setup if one.want is not None}
     words.update({0x5000 + n: word for n, word in enumerate(struct.unpack(">7H", NUMBER.encode()))})
     words.update({a + n: w for a, block in family.samples[0].registers.items() for n, w in enumerate(block)})
     return words
@@ -59,6 +59,11 @@ def answer_of(request: Request, words: dict[int, int], code: int = EM340) -> byt
     return frame(request, bytes([4, 2 * count]) + struct.pack(f">{count}H", *values))
 
 
+def as_holding(reply: bytes) -> bytes:
+    """Answers here are for input registers; a holding register holds the same."""
+    return reply[:7] + bytes([reply[7] - 1]) + reply[8:] if reply[7:8] in (b"\x04", b"\x84") else reply
+
+
 def control_only(request: Request) -> bool:
     return request[2:] == EM3XX.reads[0]
 
@@ -72,9 +77,9 @@ async def device(answer: Answer) -> AsyncIterator[int]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while True:
-                tid, _, _, unit, _, address, count = struct.unpack(">HHHBBHH", await reader.readexactly(12))
+                tid, _, _, unit, function, address, count = struct.unpack(">HHHBBHH", await reader.readexactly(12))
                 if (reply := await answer((tid, unit, address, count))) is not None:
-                    writer.write(reply)
+                    writer.write(as_holding(reply) if function == 3 else reply)
         writer.close()
         with suppress(ConnectionError):
             await writer.wait_closed()
@@ -92,7 +97,7 @@ async def device(answer: Answer) -> AsyncIterator[int]:
         await asyncio.gather(*serving, return_exceptions=True)
 
 
-def meter(bus: Bus, period_s: float = 0.02) -> ModbusMeter:
+def meter(bus: Bus, period_s: float = 0.02, now_s: Callable[[], float] = time.monotonic) -> ModbusMeter:
     return ModbusMeter(
         MeterId("main"),
         bus,
@@ -103,7 +108,7 @@ def meter(bus: Bus, period_s: float = 0.02) -> ModbusMeter:
         period_s=period_s,
         lines=3,
         nominal_v=[230.0],
-        now_s=time.monotonic,
+        now_s=now_s,
     )
 
 
@@ -303,6 +308,25 @@ async def test_measurement_mode_a_is_told_with_what_to_do() -> None:
     warnings = [log for log in logs if log["event"] == "meter-setup"]
     assert len(warnings) == 1
     assert "mode B" in warnings[0]["remedy"]
+
+
+async def test_settings_are_looked_at_again_so_that_one_set_right_is_not_called_wrong_for_good() -> None:
+    words, looks = em340_words() | {MODE: 0}, 0
+
+    async def set_right_later(request: Request) -> bytes | None:
+        nonlocal looks
+        looks += request[2] == MODE
+        return answer_of(request, words | {MODE: int(looks > 1)})
+
+    async with device(set_right_later) as port:
+        bus = Bus.tcp("127.0.0.1", port, answer_s=0.3)
+        at_s = count(step=SETTINGS_EVERY_S / 4)
+        one = meter(bus, now_s=lambda: next(at_s))
+        with capture_logs() as logs:
+            await run_until(one, 5)
+        await bus.close()
+    assert [log["found"][0] for log in logs if log["event"] == "meter-setup"] == ["0"]
+    assert one.setup.wrong == ()
 
 
 async def test_a_setting_that_can_not_be_read_does_not_keep_the_meter_from_being_read() -> None:

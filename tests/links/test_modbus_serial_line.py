@@ -50,6 +50,13 @@ def registers(unit: int, values: list[int]) -> bytes:
     return frame(unit, bytes([4, 2 * len(values)]) + struct.pack(f">{len(values)}H", *values))
 
 
+def as_holding(piece: bytes) -> bytes:
+    """Devices here answer for input registers; a holding register holds the same. What is no whole frame stays."""
+    if len(piece) < 4 or crc(piece[:-2]) != piece[-2:] or piece[1] not in (4, 0x84):
+        return piece
+    return frame(piece[0], bytes([piece[1] - 1]) + piece[2:-2])
+
+
 def counting(unit: int, address: int, count: int) -> Reply:
     """Every register holds its own address."""
     yield 0.0, registers(unit, list(range(address, address + count)))
@@ -57,13 +64,17 @@ def counting(unit: int, address: int, count: int) -> Reply:
 
 def meter_like(family: MeterFamily) -> Device:
     """A meter that shows the first sample of its family, and its identification only where that is read alone."""
-    words = {check.address: check.want for check in family.setup}
+    words = {one.address: one.want for one in family.setup if one.want is not None}
     words.update({a + n: w for a, block in family.samples[0].registers.items() for n, w in enumerate(block)})
     code = next(iter(family.identify_values))
 
     def answer(unit: int, address: int, count: int) -> Reply:
-        alone = (address, count) == (family.identify_address, 1)
-        yield 0.0, registers(unit, [code] if alone else [words[address + n] for n in range(count)])
+        if (address, count) == (family.identify_address, 1):
+            yield 0.0, registers(unit, [code])
+        elif all(address + n in words for n in range(count)):
+            yield 0.0, registers(unit, [words[address + n] for n in range(count)])
+        else:
+            yield 0.0, frame(unit, bytes([0x84, 2]))
 
     return answer
 
@@ -91,15 +102,16 @@ class FarEnd:
         while len(self._buffer) >= 8:
             asked, self._buffer = self._buffer[:8], self._buffer[8:]
             assert crc(asked[:6]) == asked[6:]
-            unit, _, address, count = struct.unpack(">BBHH", asked[:6])
+            unit, function, address, count = struct.unpack(">BBHH", asked[:6])
             self.asked_s.append(time.monotonic())
             if unit in self._devices:
-                self._talking.add(asyncio.create_task(self._talk(self._devices[unit](unit, address, count))))
+                reply = self._devices[unit](unit, address, count)
+                self._talking.add(asyncio.create_task(self._talk(reply, function)))
 
-    async def _talk(self, reply: Reply) -> None:
+    async def _talk(self, reply: Reply, function: int) -> None:
         for pause_s, piece in reply:
             await asyncio.sleep(pause_s)
-            os.write(self._near, piece)
+            os.write(self._near, as_holding(piece) if function == 3 else piece)
             self.said_s.append(time.monotonic())
 
     async def close(self) -> None:

@@ -37,8 +37,8 @@ LANGUAGES = ("en", "es", "de", "fr", "ca", "nl")
 TEXTS = {name: json.loads((FOLDER / f"{name}.json").read_text()) for name in LANGUAGES}
 ENGLISH = {f"{group}.{key}": text for group, texts in TEXTS["en"].items() for key, text in texts.items()}
 SOURCE = "\n".join(path.read_text() for path in (ROOT / "frontend" / "src").rglob("*.ts*"))
-BY_THE_SERVER = {"labels", "events", "mail", "selfcheck", "commission"}
-"""Groups of which the server itself writes."""
+BY_THE_SERVER = {"labels", "events", "mail", "selfcheck", "commission", "terminal"}
+"""Groups of which the server itself writes, or the command line."""
 
 
 class _Text(Protocol):
@@ -89,7 +89,11 @@ def findings() -> dict[str, set[str]]:
                 found.setdefault(code, set()).update(given)
     for code in re.findall(rf"\"({CODE})\"", (COMMISSION / "bus.py").read_text()):
         found[code] = {"ohm"}
+    found |= {
+        code: set() for code in re.findall(r"Finding\(code=\"([a-z-]+)\"", (COMMISSION / "dossier.py").read_text())
+    }
     found |= {f"step-{one.value}": set() for one in Ending if one is not Ending.DONE}
+    found |= {f"expiry-{why.value}": {"needs"} for why in expiry.Open if why is not expiry.Open.UNSEEN}
     fallen = {"safe", "after_s", "before", "last"}
     return found | {f"expiry-{way}{how}": fallen for way in ("linked", "cut") for how in ("", "-not", "-open")}
 
@@ -159,6 +163,14 @@ def test_a_findings_text_asks_for_nothing_that_the_finding_does_not_have() -> No
     texts = TEXTS["en"]["commission"]
     asked = {code: params(texts[code]) - given for code, given in findings().items() if code in texts}
     assert {code: names for code, names in asked.items() if names} == {}
+
+
+def test_no_text_of_the_commissioning_is_left_over() -> None:
+    server = "\n".join(path.read_text() for path in (ROOT / "src" / "ampacity").rglob("*.py"))
+    asked = set(re.findall(r"\"commission\.([\w-]+)\"", SOURCE)) | set(re.findall(r"\"([a-z]+(?:-[a-z]+)+)\"", server))
+    made = ("task-", "how-", "stage-", "value-", "report-", "test-ground-")
+    left = TEXTS["en"]["commission"].keys() - asked - findings().keys()
+    assert {key for key in left if not key.startswith(made)} == set()
 
 
 def test_every_text_that_the_page_asks_for_is_there_and_none_is_left_over() -> None:

@@ -2,7 +2,7 @@ import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { get } from "../api";
 import type { PageProps } from "../main";
-import { Field, Page, Trouble } from "../parts";
+import { Field, Link, Page, Trouble } from "../parts";
 import { number, t, type Params } from "../texts";
 
 interface Finding { code: string; verdict: "fine" | "note" | "wrong" | "unknown"; params: Params }
@@ -49,6 +49,7 @@ export function SelfCheck(_: PageProps): JSX.Element {
           </ul>
         </section>
       )}
+      <Link to="/settings/commissioning" class="onward">{t("commission.title")} ›</Link>
     </Page>
   );
 }

@@ -7,7 +7,7 @@ import { amps, moment, t } from "../texts";
 
 export function Settings({ who, signedIn }: PageProps): JSX.Element {
   const staff = who.account.role === "owner" || who.account.role === "installer";
-  const rows: [string, string, boolean][] = [["/settings/energy", "energy.title", staff], ["/settings/chargers", "live.chargers", staff], ["/settings/tags", "tags.title", who.account.role === "owner"], ["/settings/people", "people.title", who.account.role === "owner"], ["/settings/check", "selfcheck.title", staff], ["/settings/notifications", "notify.title", who.account.role === "owner"], ["/settings/security", "security.title", true], ["/settings/backup", "backup.title", who.account.role === "owner"], ["/settings/audit", "audit.title", staff], ["/kiosk", "kiosk.title", who.account.role === "owner"], ["/about", "about.title", true]];
+  const rows: [string, string, boolean][] = [["/settings/energy", "energy.title", staff], ["/settings/chargers", "live.chargers", staff], ["/settings/tags", "tags.title", who.account.role === "owner"], ["/settings/people", "people.title", who.account.role === "owner"], ["/settings/commissioning", "commission.title", staff], ["/settings/check", "selfcheck.title", staff], ["/settings/notifications", "notify.title", who.account.role === "owner"], ["/settings/security", "security.title", true], ["/settings/backup", "backup.title", who.account.role === "owner"], ["/settings/audit", "audit.title", staff], ["/kiosk", "kiosk.title", who.account.role === "owner"], ["/about", "about.title", true]];
   return (
     <Page title={t("app.settings")}>
       <p class="who"><b>{who.account.name}</b><small>{t(`roles.${who.account.role}`)}{who.account.email && ` · ${who.account.email}`}</small></p>

@@ -53,7 +53,7 @@ def doctor(
     """
     try:
         installation = load(site)
-        found, running = _of_the_controller(installation), True
+        found, running = of_the_controller(installation), True
         if found is None:
             found, running = shown(_looked(installation), time.time()), False
     except AmpacityError as error:
@@ -66,7 +66,7 @@ def doctor(
         raise typer.Exit(FAILED)
 
 
-def _of_the_controller(installation: Installation) -> DiagnosisShown | None:
+def of_the_controller(installation: Installation) -> DiagnosisShown | None:
     """Its newest look; None: it does not run, or keeps no record."""
     place = installation.storage.place
     if isinstance(place, Path) and not place.exists():
@@ -85,6 +85,7 @@ def _of_the_controller(installation: Installation) -> DiagnosisShown | None:
 
 def _looked(installation: Installation) -> Facts:
     """Asks the meters for some seconds. Chargers can't be seen without a controller."""
+    logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
     before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))  # the answer has it all
     try:

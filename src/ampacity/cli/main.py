@@ -13,6 +13,7 @@ from ampacity.cli.account import account
 from ampacity.cli.backup import backup, restore
 from ampacity.cli.charger import charger
 from ampacity.cli.check import check
+from ampacity.cli.commission import commission
 from ampacity.cli.demo import demo
 from ampacity.cli.devices import devices
 from ampacity.cli.doctor import doctor
@@ -21,6 +22,7 @@ from ampacity.cli.out import FAILED, INTERRUPTED, fail, print_json, stderr
 from ampacity.cli.plan import plan
 from ampacity.cli.probe import probe_command
 from ampacity.cli.replay import replay_command
+from ampacity.cli.report import report
 from ampacity.cli.run import run as run_command
 from ampacity.cli.simulate import simulate
 from ampacity.core.errors import AmpacityError
@@ -52,6 +54,8 @@ app.command()(backup)
 app.command()(restore)
 app.command()(doctor)
 app.command("probe")(probe_command)
+app.command()(commission)
+app.add_typer(report)
 app.command()(demo)
 app.command()(simulate)
 app.command()(plan)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from ampacity.commission.selfcheck import ChargerFacts, Facts, LinkFacts, MeterFacts
+from ampacity.commission.selfcheck import ChargerFacts, Facts, LinkFacts, MeterFacts, SettingFacts
 from ampacity.config.installation import Installation, MeterConnection
 from ampacity.core.observations import ChargerSeen
 from ampacity.core.site import ChargerId, MeterId
@@ -82,6 +82,16 @@ def _meter(
         what="" if trouble is None else trouble.what,
         connected=meter.connected,
         blind=blind,
+        settings=tuple(
+            SettingFacts(
+                what=held.setting.what,
+                now=held.now,
+                right=held.right,
+                at_the_board=held.setting.at_the_board,
+            )
+            for held in meter.setup.wrong
+        ),
+        wiring=tuple(f"{remark.what} {remark.remedy}" for remark in meter.setup.remarks),
         link=link_facts(meter.tally, now_s),
     )
 

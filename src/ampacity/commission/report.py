@@ -44,7 +44,6 @@ from ampacity.commission.dossier import Done
 from ampacity.commission.guide import Guide, Task, Things
 from ampacity.commission.selfcheck import Verdict
 from ampacity.core.errors import AmpacityError
-from ampacity.core.site import ChargerId
 from ampacity.storage.database import upsert
 from ampacity.storage.records import setting
 from ampacity.storage.schema import settings
@@ -192,27 +191,36 @@ def _when(done: Done, at: datetime) -> str:
 
 
 def _values(done: Done, things: Things, reader: Reader) -> list[Row]:
-    """All that was typed in, and what was noted beside it."""
-    rows = []
-    for key, value in done.values.items():
+    meters: dict[str, str] = {one.id: one.name for one in things.meters}
+    chargers: dict[str, str] = {one: things.name_of(one) for one in things.chargers}
+    return [Row(verdict=None, text=one) for one in values_in_words(done.values, reader, chargers, meters)]
+
+
+def values_in_words(
+    values: Mapping[str, float | str], reader: Reader, chargers: Mapping[str, str], meters: Mapping[str, str]
+) -> list[str]:
+    """All that was typed in, and what was noted beside it. `chargers`, `meters`: their names, by id."""
+    told = []
+    for key, value in values.items():
         if value == "":
             continue
         params: dict[str, str | float | None] = {"value": value}
         name, _, of = key.partition(".")
         if key == "ohm" and isinstance(value, float | int) and value >= bus.OVER_LIMIT_OHM:
-            params["value"] = reader.said("value-open", {})
+            name = "open"
         elif name in ("rotary", "means_a"):
-            params["charger"] = things.name_of(ChargerId(of)) if ChargerId(of) in things.chargers else of
+            params["charger"] = chargers.get(of, of)
         elif key not in _LABELS:
-            params["meter"] = next((one.name for one in things.meters if one.id == name), name)
+            params["meter"] = meters.get(name, name)
             params["line"] = of.removesuffix(".shown")
             name = "shown" if of.endswith(".shown") else "clamp"
-        rows.append(Row(verdict=None, text=reader.said(f"value-{_LABELS.get(name, name)}", params)))
-    return rows
+        told.append(reader.said(f"value-{_LABELS.get(name, name)}", params))
+    return told
 
 
 _LABELS = {
     "ohm": "ohm",
+    "open": "open",
     "position": "position",
     "rotary": "rotary",
     "means_a": "means",

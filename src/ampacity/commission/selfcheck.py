@@ -57,6 +57,17 @@ class LinkFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SettingFacts:
+    """A setting of a meter that is not as it should be. In the words of the meter's document."""
+
+    what: str
+    now: str
+    right: str
+    at_the_board: bool
+    """What is right depends on the wiring."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MeterFacts:
     """A meter, as the controller sees it now."""
 
@@ -78,6 +89,10 @@ class MeterFacts:
     """The adapter or the gateway is there."""
     blind: str | None
     """Why control does not believe it; None: it does."""
+    settings: Sequence[SettingFacts] = ()
+    """Those that are wrong."""
+    wiring: Sequence[str] = ()
+    """What the meter itself says is wrong with it, and what to do."""
     link: LinkFacts = field(default_factory=LinkFacts)
 
 
@@ -165,7 +180,7 @@ def check(facts: Facts) -> Diagnosis:
         answers["powered"].append(_powered(meter))
         answers["order"].append(_order(meter))
         answers["lights"] += _lights(meter)
-        answers["believed"].append(_believed(meter))
+        answers["believed"] += [_believed(meter), *_settings(meter)]
     answers["software"] += _software(facts)
     answers["connected"] += _connected(facts.chargers) if facts.running else [_NOT_RUNNING]
     steps = tuple(Step(code=code, findings=tuple(answers[code])) for code in STEPS)
@@ -245,6 +260,21 @@ def _believed(meter: MeterFacts) -> Finding:
     if meter.blind in ("silent", "never-seen"):
         return finding("believable-later", Verdict.UNKNOWN)
     return finding(f"blind-{meter.blind}", Verdict.NOTE if meter.blind == "exchanged" else Verdict.WRONG)
+
+
+def _settings(meter: MeterFacts) -> list[Finding]:
+    finding = _of(meter)
+    found = [
+        finding(
+            "setting-at-the-board" if one.at_the_board else "setting-lies",
+            Verdict.NOTE if one.at_the_board else Verdict.WRONG,
+            what=one.what,
+            now=one.now,
+            right=one.right,
+        )
+        for one in meter.settings
+    ]
+    return found + [finding("meter-wiring", Verdict.NOTE, what=what) for what in meter.wiring]
 
 
 def _software(facts: Facts) -> list[Finding]:

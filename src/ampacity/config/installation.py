@@ -31,6 +31,8 @@ class MeterConnection:
     stop_bits: int
     period_s: float
     """How often it is read."""
+    ct_ratio: float | None = None
+    """What the labels of its current transformers say, primary by secondary; None: nobody has stated it."""
 
     @property
     def address(self) -> str:

@@ -284,6 +284,7 @@ class _Reader:
             parity=table.text("parity", "N", choices=["N", "E", "O"]),
             stop_bits=table.whole("stop_bits", 1, 1, 2),
             period_s=period,
+            ct_ratio=table.optional_number("ct_ratio", 1, 10_000, ""),
         )
         table.done()
         return meter, connection

@@ -6,6 +6,7 @@ import tomllib
 from importlib import resources
 
 from ampacity.core.errors import DeviceError
+from ampacity.devices.announced import Announcement, announcement_of
 from ampacity.devices.charger_family import ChargerFamily, charger_family_of
 from ampacity.devices.meter_family import MeterFamily, family_of
 
@@ -36,3 +37,9 @@ def charger_families() -> dict[str, ChargerFamily]:
     """All families of chargers by id, in alphabetical order."""
     families = [charger_family_of(tomllib.loads(text)) for text in _texts("chargers")]
     return {family.id: family for family in families}
+
+
+def announcements() -> list[Announcement]:
+    """Services by which meters and chargers may be found on the network."""
+    text = resources.files("ampacity.devices").joinpath("announced.toml").read_text(encoding="utf-8")
+    return [announcement_of(entry) for entry in tomllib.loads(text)["service"]]

@@ -11,12 +11,10 @@ from ampacity.core.errors import DeviceError
 from ampacity.core.observations import MeterReading
 from ampacity.core.phases import PhaseAmps, PhaseVolts, PhaseWatts
 from ampacity.core.site import MeterId
+from ampacity.devices.meter_settings import WORDS, Check, Setting, check_of, number_of, setting_of
 
 Registers = Mapping[int, int]
 """Register contents by address, each 0 to 65535."""
-
-_WORDS = {"int16": 1, "uint16": 1, "int32": 2, "uint32": 2}
-_SIGNED = ("int16", "int32")
 
 
 class FrameAbsurd(DeviceError):
@@ -43,16 +41,6 @@ class SerialDefaults:
     parity: str
     """N, E or O."""
     stop_bits: int
-
-
-@dataclass(frozen=True, slots=True)
-class SetupCheck:
-    """A setting of the meter that must be right."""
-
-    address: int
-    want: int
-    what: str
-    remedy: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +90,10 @@ class MeterFamily:
     number_address: int | None
     """Where its own number stands, as text; None: it is not known to tell it."""
     number_registers: int
-    setup: tuple[SetupCheck, ...]
+    setup: tuple[Setting, ...]
+    """Settings without which what it says is wrong."""
+    checks: tuple[Check, ...]
+    """What it says of its own wiring."""
     samples: tuple[Sample, ...]
     verified: str
     source: tuple[str, ...]
@@ -111,15 +102,8 @@ class MeterFamily:
         """The raw numbers of a quantity; KeyError where the registers were not read."""
         numbers = []
         for address in quantity.addresses:
-            words = [registers[address + n] for n in range(_WORDS[quantity.type])]
-            if self.low_word_first:
-                words.reverse()
-            number = 0
-            for word in words:
-                number = number << 16 | word
-            if quantity.type in _SIGNED and number >> (16 * len(words) - 1):
-                number -= 1 << 16 * len(words)
-            numbers.append(number)
+            words = [registers[address + n] for n in range(WORDS[quantity.type])]
+            numbers.append(number_of(words, quantity.type, low_word_first=self.low_word_first))
         return numbers
 
     def values(self, quantity: Quantity, registers: Registers) -> tuple[float, ...]:
@@ -130,7 +114,7 @@ class MeterFamily:
         """
         out = []
         for raw in self.raw(quantity, registers):
-            if _WORDS[quantity.type] == 2 and raw == self.overflow:
+            if WORDS[quantity.type] == 2 and raw == self.overflow:
                 raise FrameAbsurd("The meter says that a value is out of its range.")
             out.append(round(raw * quantity.scale, 6))
         return tuple(out)
@@ -170,6 +154,14 @@ class MeterFamily:
         text = raw.decode("ascii", "replace").strip("\0 \ufffd")
         return text if text and text.isprintable() else None
 
+    def settings_of(self, model: str) -> tuple[Setting, ...]:
+        """Those that a model has."""
+        return tuple(setting for setting in self.setup if not setting.models or model in setting.models)
+
+    def checks_of(self, model: str) -> tuple[Check, ...]:
+        """The same of the checks."""
+        return tuple(check for check in self.checks if not check.models or model in check.models)
+
     def energy_import_wh(self, registers: Registers) -> int:
         return round(self.values(self.energy_import_kwh, registers)[0] * 1000)
 
@@ -201,7 +193,8 @@ def family_of(document: Mapping[str, Any]) -> MeterFamily:
         energy_import_kwh=_quantity(quantities["energy_import_kwh"]),
         number_address=number["address"],
         number_registers=number["registers"],
-        setup=tuple(SetupCheck(**check) for check in document.get("setup", ())),
+        setup=tuple(setting_of(setting) for setting in document.get("setup", ())),
+        checks=tuple(check_of(check) for check in document.get("check", ())),
         samples=tuple(_sample(sample) for sample in document["sample"]),
         verified=document["verified"],
         source=tuple(document["source"]),
@@ -213,7 +206,7 @@ def _blocks(pairs: Sequence[Sequence[int]]) -> tuple[tuple[int, int], ...]:
 
 
 def _quantity(entry: Mapping[str, Any]) -> Quantity:
-    if entry["type"] not in _WORDS:
+    if entry["type"] not in WORDS:
         raise ValueError(f"type {entry['type']} is not known")
     return Quantity(tuple(entry["address"]), entry["type"], float(entry["scale"]))
 

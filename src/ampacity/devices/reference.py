@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from ampacity.devices.catalogue import meter_families
 from ampacity.devices.meter_family import MeterFamily, Quantity
+from ampacity.devices.meter_settings import Check, Setting
 
 _HEAD = """# Meters
 
@@ -62,14 +63,47 @@ def _chapter(family: MeterFamily) -> Iterator[str]:
     yield ""
     yield "Settings that are checked:"
     yield ""
-    for check in family.setup:
-        yield f"- register {check.address:#06x} should be {check.want}: {check.what}. {check.remedy}"
+    for setting in family.setup:
+        yield f"- {_setting(setting)}"
     yield ""
+    if family.checks:
+        yield "What it says of its own wiring:"
+        yield ""
+        for check in family.checks:
+            yield f"- {_check(check)}"
+        yield ""
     yield "Sources:"
     yield ""
     for source in family.source:
         yield f"- {source}"
     yield ""
+
+
+def _setting(setting: Setting) -> str:
+    right = setting.want if setting.want is not None else f"what is stated as {setting.stated}"
+    words = f"register {setting.address:#06x}{_only(setting.models)}, {setting.what}, should be {right}"
+    if setting.values:
+        words += ": " + "; ".join(f"{raw} is {meaning}" for raw, meaning in setting.values.items())
+    words += f". {setting.remedy}"
+    if not setting.write:
+        words += " It can't be set over the wire."
+    if setting.at_the_board:
+        words += " It is set over the wire only when somebody says so for this meter."
+    if setting.lock is not None:
+        words += f" It can't be set while register {setting.lock.address:#06x} is {setting.lock.value}: "
+        words += f"{setting.lock.what} {setting.lock.remedy}"
+    return " ".join(part for part in (words, setting.effect, setting.refused) if part)
+
+
+def _check(check: Check) -> str:
+    told = [f"{number} is: {words}" for number, words in check.values.items()]
+    told += [f"bit {bit} is: {words}" for bit, words in check.bits.items()]
+    return f"register {check.address:#06x}{_only(check.models)}, {check.what}; {'; '.join(told)}. {check.remedy}"
+
+
+def _only(models: Iterable[str]) -> str:
+    named = ", ".join(models)
+    return f" ({named})" if named else ""
 
 
 def _blocks(blocks: Iterable[tuple[int, int]]) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import termios
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import structlog
 from pymodbus import ModbusException
@@ -20,10 +22,15 @@ from ampacity.core.observations import MeterReading, Observation
 from ampacity.core.phases import PhaseAmps
 from ampacity.core.site import MeterId
 from ampacity.devices.meter_family import FrameAbsurd, MeterFamily
+from ampacity.devices.meter_settings import Stated
+from ampacity.links.meter_settings import Setup, read_setup
 from ampacity.links.tally import Tally
 
 SLOW_EVERY_S = 15.0
 """How often figures that change slowly are read."""
+
+SETTINGS_EVERY_S = 600.0
+"""How often its settings are looked at again."""
 
 SILENT_AFTER = 5
 """So many periods without an answer: the link is given up and built anew."""
@@ -33,6 +40,9 @@ LOUD_S = 5.0
 
 _INPUT, _HOLDING = 4, 3
 """Function codes of reading registers."""
+_WRITE_ONE, _WRITE = 6, 16
+_EXCEPTION_BYTES, _WRITTEN_BYTES = 5, 8
+"""Length of these answers on a serial line: Modbus Application Protocol V1.1b3, 6.6, 6.12 and 7, and two of CRC."""
 _ILLEGAL_FUNCTION = 1
 _BEHIND_GATEWAY = (ExcCodes.GATEWAY_PATH_UNAVIABLE, ExcCodes.GATEWAY_NO_RESPONSE)
 
@@ -51,6 +61,13 @@ class MeterMismatch(DeviceError):
 
     code = "meter-mismatch"
     remedy = "Set the device that is installed."
+
+
+class LineNeverSilent(MeterSilent):
+    """Something always comes over a serial line."""
+
+    code = "line-never-silent"
+    remedy = "Check that no other system asks on it, and its termination, polarity, baud and parity."
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +89,10 @@ class SerialPort:
 Client = AsyncModbusTcpClient | AsyncModbusSerialClient
 Tap = Callable[[bool, bytes], bytes]
 """Sees all bytes, sent (True) or received, and gives on what may be taken for an answer."""
+Send = Callable[[], Awaitable[ModbusPDU]]
+Question = tuple[int, Send, Callable[[ModbusPDU], bool], int]
+"""Unit, how to ask it, what answer fits, and how long that is."""
+T = TypeVar("T")
 
 
 class Bus:
@@ -99,7 +120,7 @@ class Bus:
         self._loud_s = max(loud_s, 2 * answer_s)
         self._client: Client | None = None
         self._lock = asyncio.Lock()
-        self._reads: set[asyncio.Task[list[int]]] = set()
+        self._under_way: set[asyncio.Task[Any]] = set()
         self._asking = False
         self._doubtful = False
         """A late answer may still come."""
@@ -113,6 +134,9 @@ class Bus:
         """Of the unit that is being asked."""
         self._heard_bytes = 0
         """Since it was asked."""
+        self.strays = 0
+        """Bytes that came over a serial line and belong to no answer: late, from a second device with the same number,
+        for another master, or noise."""
 
     @property
     def connected(self) -> bool:
@@ -151,48 +175,105 @@ class Bus:
         remedy = "Check that the adapter is plugged in, that this user may open it, and that no other program has it."
         return cls(make, answer_s=answer_s, serial=port, unreachable=remedy, loud_s=loud_s)
 
-    async def read(self, unit: int, address: int, count: int) -> list[int]:
-        """Input registers.
+    async def read(self, unit: int, address: int, count: int, *, holding: bool = False) -> list[int]:
+        """Input registers, or holding ones; a device that has only one of the two kinds gives that.
 
         Raises:
             MeterSilent: no connection, no answer, or an answer that is an error.
         """
-        task = asyncio.ensure_future(self._read(unit, address, count))
-        self._reads.add(task)
-        task.add_done_callback(self._reads.discard)
+        return await self._whole(self._read(unit, address, count, holding))
+
+    async def write(self, unit: int, address: int, words: Sequence[int]) -> None:
+        """Holding registers: one with function 6 or, where the device has not that, and several, with function 16.
+
+        Raises:
+            MeterSilent: the same. After no answer it is not known whether it was written.
+        """
+        await self._whole(self._write(unit, address, list(words)))
+
+    async def overhear(self, seconds: float) -> int:
+        """Listens without asking; how many bytes came in this time, which nobody here has asked for.
+
+        Raises:
+            MeterSilent: no connection.
+        """
+        return await self._whole(self._overhear(seconds))
+
+    async def settle(self) -> None:
+        """Waits until nothing of an earlier request can come any more.
+
+        Raises:
+            LineNeverSilent: something always comes.
+        """
+        async with self._lock:
+            await self._silence()
+
+    async def _whole(self, exchange: Coroutine[Any, Any, T]) -> T:
+        """Goes on to its end when who waits for it does not."""
+        task = asyncio.ensure_future(exchange)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
         return await asyncio.shield(task)
 
     async def close(self) -> None:
-        """Lets a read under way end and closes the connection."""
-        if self._reads:
-            await asyncio.wait(self._reads, timeout=2 * self._answer_s + 1)
+        """Lets an exchange under way end and closes the connection."""
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=2 * self._answer_s + 1)
         self._drop()
 
-    async def _read(self, unit: int, address: int, count: int) -> list[int]:
+    async def _read(self, unit: int, address: int, count: int, holding: bool) -> list[int]:
         async with self._lock:
-            self._asked = self.tally(unit)
-            client = await self._connected()
-            await self._silence()
-            answer = await self._ask(client, unit, address, count)
-            if isinstance(answer, ExceptionResponse) and answer.exception_code == _ILLEGAL_FUNCTION:
-                # Some devices and gateways have their figures in holding registers alone.
-                self._holding ^= {unit}
-                answer = await self._ask(client, unit, address, count)
+            client = await self._free(unit)
+            first = holding or unit in self._holding
+            answer = await self._ask(*_reading(client, unit, address, count, holding=first))
+            if _is_no_function(answer):
+                # Some devices and gateways have their figures in registers of the other kind alone.
+                if not holding:
+                    self._holding ^= {unit}
+                answer = await self._ask(*_reading(client, unit, address, count, holding=not first))
         if isinstance(answer, ExceptionResponse):
-            raise _refusal(unit, address, count, answer.exception_code)
+            raise _refusal(unit, f"give {count} registers from {address:#06x}", answer.exception_code)
         return list(answer.registers)
+
+    async def _write(self, unit: int, address: int, words: list[int]) -> None:
+        async with self._lock:
+            client = await self._free(unit)
+            answer = None
+            if len(words) == 1:
+                answer = await self._ask(*_writing_one(client, unit, address, words[0]))
+            if answer is None or _is_no_function(answer):
+                answer = await self._ask(*_writing(client, unit, address, words))
+        if isinstance(answer, ExceptionResponse):
+            raise _refusal(unit, f"take {len(words)} registers from {address:#06x}", answer.exception_code)
+
+    async def _overhear(self, seconds: float) -> int:
+        async with self._lock:
+            await self._connected()
+            before = self.strays
+            await asyncio.sleep(seconds)
+            return self.strays - before
+
+    async def _free(self, unit: int) -> Client:
+        """A connection over which this unit may be asked now."""
+        self._asked = self.tally(unit)
+        client = await self._connected()
+        await self._silence()
+        return client
 
     async def _connected(self) -> Client:
         if self._client is not None and self._client.connected:
             return self._client
         self._drop()
         client = self._make(self._heard)
+        refused = False
         try:
             connected = await client.connect()
         except (OSError, ValueError, ModbusException, termios.error):
-            connected = False  # pyserial lets errors of the port's settings through
+            connected, refused = False, True  # pyserial lets errors of the port's settings through
         if not connected:
             client.close()
+            if refused and self._serial is not None:
+                gc.collect()  # pymodbus then loses the port open and locked: other settings would find it taken
             raise MeterSilent("No connection.", remedy=self._unreachable)
         self._client = client
         self._asked.connections += 1
@@ -211,6 +292,8 @@ class Bus:
         self._asked.took_in(len(data), now_s)
         self._heard_bytes += len(data)
         if self._serial is not None:
+            if not self._asking:
+                self.strays += len(data)
             pause_s = self._answer_s if self._doubtful else self._serial.pause_s
             self._free_s = asyncio.get_running_loop().time() + pause_s
         return data if self._asking else b""
@@ -226,26 +309,20 @@ class Bus:
         end_s = loop.time() + self._loud_s
         while (wait_s := self._free_s - loop.time()) > 0:
             if loop.time() > end_s:
-                raise MeterSilent(
-                    "The line is never silent.",
-                    remedy="Check that no other system asks on it, and its termination, polarity, baud and parity.",
-                )
+                raise LineNeverSilent("The line is never silent.")
             await asyncio.sleep(wait_s)
         self._doubtful = False
 
-    async def _ask(self, client: Client, unit: int, address: int, count: int) -> ModbusPDU:
-        """One request and its answer, which has the registers asked for or is an exception response."""
+    async def _ask(self, unit: int, send: Send, fits: Callable[[ModbusPDU], bool], size: int) -> ModbusPDU:
+        """One request and its answer, which fits it or is an exception response. `size`: of a fitting answer on a
+        serial line, in bytes."""
         self._asking, good = True, False
         tally, begun_s = self._asked, time.monotonic()
         tally.requests += 1
         self._heard_bytes = 0
         try:
-            holding = unit in self._holding
-            ask = client.read_holding_registers if holding else client.read_input_registers
-            answer: ModbusPDU = await ask(address, count=count, device_id=unit)
-            good = isinstance(answer, ExceptionResponse) or (
-                answer.function_code == (_HOLDING if holding else _INPUT) and len(answer.registers) == count
-            )
+            answer = await send()
+            good = isinstance(answer, ExceptionResponse) or fits(answer)
         except (ConnectionException, OSError, RuntimeError) as error:
             # uvloop raises RuntimeError for writing into a connection that has just ended.
             self._drop()
@@ -266,6 +343,9 @@ class Bus:
                     self._drop()
                     self._misses = 0
         if good:
+            if self._serial is not None:
+                fitting = _EXCEPTION_BYTES if isinstance(answer, ExceptionResponse) else size
+                self.strays += max(0, self._heard_bytes - fitting)
             now_s = time.monotonic()
             if isinstance(answer, ExceptionResponse):
                 tally.exceptions += 1
@@ -277,14 +357,42 @@ class Bus:
         return answer
 
 
-def _refusal(unit: int, address: int, count: int, code: int) -> MeterSilent:
+def _is_no_function(answer: ModbusPDU) -> bool:
+    return isinstance(answer, ExceptionResponse) and answer.exception_code == _ILLEGAL_FUNCTION
+
+
+def _reading(client: Client, unit: int, address: int, count: int, *, holding: bool) -> Question:
+    ask = client.read_holding_registers if holding else client.read_input_registers
+    function = _HOLDING if holding else _INPUT
+
+    def fits(answer: ModbusPDU) -> bool:
+        return answer.function_code == function and len(answer.registers) == count
+
+    return unit, lambda: ask(address, count=count, device_id=unit), fits, 5 + 2 * count
+
+
+def _writing_one(client: Client, unit: int, address: int, word: int) -> Question:
+    def fits(answer: ModbusPDU) -> bool:
+        return (answer.function_code, answer.address, answer.registers) == (_WRITE_ONE, address, [word])
+
+    return unit, lambda: client.write_register(address, word, device_id=unit), fits, _WRITTEN_BYTES
+
+
+def _writing(client: Client, unit: int, address: int, words: list[int]) -> Question:
+    def fits(answer: ModbusPDU) -> bool:
+        return (answer.function_code, answer.address, answer.count) == (_WRITE, address, len(words))
+
+    return unit, lambda: client.write_registers(address, words, device_id=unit), fits, _WRITTEN_BYTES
+
+
+def _refusal(unit: int, deed: str, code: int) -> MeterSilent:
     if code in _BEHIND_GATEWAY:
         return MeterSilent(
             f"The gateway gets no answer from unit {unit}.",
             remedy="Check that the meter has power, its wiring to the gateway, its unit number, baud and parity.",
         )
     return MeterSilent(
-        f"Unit {unit} refuses to give {count} registers from {address:#06x} (exception {code}).",
+        f"Unit {unit} refuses to {deed} (exception {code}).",
         remedy="Check that the device set is the one installed.",
     )
 
@@ -305,9 +413,11 @@ class ModbusMeter:
         lines: int,
         nominal_v: Sequence[float],
         now_s: Callable[[], float],
+        stated: Stated | None = None,
     ) -> None:
         """`family` None: it is recognised by its identification. `nominal_v`: the voltages that may stand
-        in its registers; `lines`: those of the supply; `address` is for people."""
+        in its registers; `lines`: those of the supply; `address` is for people; `stated`: what its settings are held
+        against."""
         self._meter = meter
         self._bus = bus
         self._address = address
@@ -319,8 +429,9 @@ class ModbusMeter:
         self._nominal_v = nominal_v
         self._now_s = now_s
         self._frequency_wrong = False
-        self._settings: dict[int, int] = {}
-        """What the registers of the setup held when they were last read."""
+        self._stated = stated or {}
+        self.setup = Setup(settings=(), remarks=(), unread=frozenset())
+        """As last read."""
         self.energy_import_wh: int | None = None
         """As last read; None before the first time."""
         self.identified: str | None = None
@@ -358,10 +469,10 @@ class ModbusMeter:
             self.trouble = error
             raise
         await self._read_own_number(family)
-        await self._check_setup(family)
+        await self._read_setup(family)
         loop = asyncio.get_running_loop()
         due = loop.time()
-        failures, told, slow_s = 0, "", -SLOW_EVERY_S
+        failures, told, slow_s, settings_s = 0, "", -SLOW_EVERY_S, self._now_s()
         while True:
             try:
                 reading = await self._reading(family)
@@ -384,6 +495,10 @@ class ModbusMeter:
                 if self._now_s() - slow_s >= SLOW_EVERY_S:
                     slow_s = self._now_s()
                     await self._read_slow(family)
+                if self._now_s() - settings_s >= SETTINGS_EVERY_S:
+                    settings_s = self._now_s()
+                    # Some meters pass over what they have not, and each such question takes a second.
+                    await self._read_setup(family, without=self.setup.unread)
             due += self._period_s
             if due < loop.time():
                 due = loop.time()  # after a stall there is no burst
@@ -497,16 +612,22 @@ class ModbusMeter:
             remedy="Check address and unit; `ampacity devices` lists the meters that can be used.",
         )
 
-    async def _check_setup(self, family: MeterFamily) -> None:
-        for check in family.setup:
-            try:
-                found = (await self._read(check.address, 1))[0]
-            except MeterSilent:
-                _log.info("meter-setup-unread", meter=self.name, what=check.what)
-                continue
-            if found != check.want and found != self._settings.get(check.address):
-                _log.warning("meter-setup", meter=self.name, what=check.what, found=found, remedy=check.remedy)
-            self._settings[check.address] = found
+    async def _read_setup(self, family: MeterFamily, *, without: Collection[int] = ()) -> None:
+        model, before = str(self.identified), self.setup
+        self.setup = await read_setup(self._bus, self._unit, family, model, self._stated, without=without)
+        for held in self.setup.wrong:
+            if held not in before.wrong:
+                _log.warning(
+                    "meter-setup",
+                    meter=self.name,
+                    what=held.setting.what,
+                    found=held.now,
+                    right=held.right,
+                    remedy=held.setting.remedy,
+                )
+        for remark in self.setup.remarks:
+            if remark not in before.remarks:
+                _log.warning("meter-wiring", meter=self.name, what=remark.what, remedy=remark.remedy)
 
     def _named(self, error: MeterSilent) -> MeterSilent:
         return MeterSilent(f"{self.name}: {error.what}", remedy=error.remedy)

@@ -397,9 +397,9 @@ def _shown_amps(reading: MeterReading | None, now_s: float) -> tuple[float, ...]
 
 
 def _shown(person: Person, services: Services) -> CommissioningShown:
+    progress = services.control.test_progress()  # first: once it is over, what came of it is kept
     things = _things(services)
     found = guide(things, KeptDossier(services.engine).read())
-    progress = services.control.test_progress()
     return CommissioningShown(
         version=version_of(services.control.installation),
         ready=found.ready,
