@@ -32,8 +32,8 @@ DELAY_SURE_S = 0.05
 AT_ONCE_A_PER_S = 1e6
 REPORTS_COUNT = 3.0
 """A report has nothing of the building in it, and tells more than a sample."""
-BEYOND = 0.05
-"""Of its setpoint: a car seldom draws more beyond it."""
+TAKEN, TAKEN_ERROR, TAKEN_MOST = 0.97, 0.05, 5.0
+"""Of an ampere more a car usually draws about so much, below its maximum; how unusual another share may count."""
 REPORT_SCALE_A = 0.5
 """A charger's report that is further off was made while the car was on its way."""
 
@@ -167,7 +167,7 @@ def own_delays(loss: Callable[[Floats], Floats], orders: Sequence[Order], sweeps
 def report_loss(reports: Reports, amps: Floats) -> Floats:
     """How badly what cars would draw, [report, way], explains what the charger reports."""
     gain, _, loss = report_line(reports, amps)
-    return np.asarray(loss + (np.maximum(0.0, gain - 1.0 - BEYOND) / BEYOND) ** 2)
+    return np.asarray(loss + np.minimum(np.abs(gain - TAKEN) / TAKEN_ERROR, TAKEN_MOST) ** 2)
 
 
 def report_line(reports: Reports, amps: Floats) -> tuple[Floats, Floats, Floats]:

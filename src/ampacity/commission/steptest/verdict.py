@@ -52,6 +52,8 @@ _STRANGE_ELSEWHERE = 0.002
 lines it happens, elsewhere only beside what feeds back."""
 _ALONE, _ALONE_A = 1e-6, 3.0
 """And hardly where less than so much flows beside the car."""
+_ONE_APART = 0.05
+"""So often one channel's clamp is of another ratio than the others."""
 _STRAY = 1e-4
 """A channel's gain is anything, of any size, with about this chance: no single one decides beyond it."""
 
@@ -103,12 +105,8 @@ def answers(
     """Whether the meter sees the car at all; None: can't be told. See `explained`."""
     if car_gain is not None and car_gain[0] < 3 * car_gain[1] + 0.15:
         return None  # the car itself does not follow
-    for gain in gains:
-        size, error = gain.amps, gain.amps_error
-        if gain.current is not None:
-            size, error = abs(gain.current.real), gain.current_error[0]
-        if size > _PLAIN + _PLAIN_ERRORS * error:
-            return True
+    if any(_plainly_sees(gain) for gain in gains):
+        return True
     held = _held_against(supply, phases, gains, car_gain, None, beside_a)
     chances = held.log + np.log(_SEES / held.log.shape[0] / held.log.shape[1])
     sees = float(np.logaddexp.reduce(chances.ravel()))
@@ -118,6 +116,22 @@ def answers(
     if sees - silent > _ODDS:
         return True
     return False if silent - well > _ODDS else None
+
+
+def _plainly_sees(gain: Gain) -> bool:
+    """By so many errors that nothing else needs to be asked."""
+    if gain.current is None:
+        error = math.hypot(gain.amps_error, gain.amps_astray.share**0.5 * gain.amps_astray.size)
+        return gain.amps > _PLAIN + _PLAIN_ERRORS * error
+    real_error, imaginary_error = gain.current_error
+    wide = gain.astray.share * gain.astray.size**2
+    if imaginary_error is None:
+        return abs(gain.current.real) > _PLAIN + _PLAIN_ERRORS * math.sqrt(real_error**2 + wide)
+    both = gain.slant * real_error * imaginary_error
+    spread = np.array([[real_error**2 + wide, both], [both, imaginary_error**2 + wide]])
+    current = np.array([gain.current.real, gain.current.imag])
+    reach = math.sqrt(float(current @ np.linalg.solve(spread, current)))
+    return abs(gain.current) > _PLAIN and reach > _PLAIN_ERRORS
 
 
 def explained(
@@ -231,7 +245,7 @@ def _ratios(channels: int) -> tuple[npt.NDArray[np.intp], Floats]:
     channels alike, or one apart."""
     far = np.flatnonzero(np.abs(_RATIOS - 1) > RATIO_TOLERANCE)
     rows = [np.full(channels, number) for number in range(len(_RATIOS))]
-    weights = list(_RATIO_WEIGHTS * (0.9 if channels > 1 else 1.0))
+    weights = list(_RATIO_WEIGHTS * (1 - _ONE_APART if channels > 1 else 1.0))
     if channels > 1:
         right = int(np.argmin(np.abs(_RATIOS - 1)))
         for channel in range(channels):
@@ -239,7 +253,7 @@ def _ratios(channels: int) -> tuple[npt.NDArray[np.intp], Floats]:
                 row = np.full(channels, right)
                 row[channel] = number
                 rows.append(row)
-                weights.append(0.1 * _RATIO_WEIGHTS[number] / _RATIO_WEIGHTS[far].sum() / channels)
+                weights.append(_ONE_APART * _RATIO_WEIGHTS[number] / _RATIO_WEIGHTS[far].sum() / channels)
     return np.array(rows), np.array(weights)
 
 
@@ -282,18 +296,31 @@ def _log_chance(gain: Gain, pure: npt.NDArray[np.complex128], size: Floats, erro
     real_error, imaginary_error = gain.current_error
     log = np.zeros(here.shape)
     if gain.current is not None and imaginary_error is not None:
-        log = log + _log_normal_pair(gain.current - here, there, real_error, imaginary_error, gain.slant)
+        off = gain.current - here
+        close = _log_normal_pair(off, there, real_error, imaginary_error, gain.slant)
+        astray = _log_normal_pair(off, there, gain.astray.size, gain.astray.size, 0.0)
+        log = log + _either(close, astray, gain.astray.share)
     elif gain.current is not None:
-        log = log + _log_normal(gain.current.real - here.real, np.hypot(there, _CAUTION * real_error))
+        real = gain.current.real - here.real
+        close = _log_normal(real, np.hypot(there, _CAUTION * real_error))
+        log = log + _either(close, _log_normal(real, np.hypot(there, gain.astray.size)), gain.astray.share)
     if imaginary_error is None:
         # Beside what else flows on the line, the size of the current grows by somewhat less than the car draws.
         sizes = np.abs(here)
-        near = _log_normal(abs(gain.amps) - 0.96 * sizes, np.hypot(0.07 * sizes, _CAUTION * gain.amps_error))
+        size = abs(gain.amps) - 0.96 * sizes
+        close = _log_normal(size, np.hypot(0.07 * sizes, _CAUTION * gain.amps_error))
+        astray = _log_normal(size, np.hypot(0.07 * sizes, gain.amps_astray.size))
         log = log + np.logaddexp(
-            near, math.log(strange) + _log_normal(abs(gain.amps) - 0.7 * sizes, 0.3 * sizes + 0.01)
+            _either(close, astray, gain.amps_astray.share),
+            math.log(strange) + _log_normal(abs(gain.amps) - 0.7 * sizes, 0.3 * sizes + 0.01),
         )
     axes = 1 if imaginary_error is None else 2
     return np.logaddexp(log, math.log(_STRAY) - axes * math.log(1.0 + abs(gain.amps)))
+
+
+def _either(close: Floats, astray: Floats, share: float) -> Floats:
+    """Of a gain that the building has led astray so likely."""
+    return np.asarray(np.logaddexp(math.log1p(-share) + close, math.log(share) + astray))
 
 
 def _log_normal_pair(
