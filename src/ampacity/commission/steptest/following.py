@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,8 @@ DEAD_S = tuple(0.25 * quarter for quarter in range(37))
 RATES_A_PER_S = (math.inf, 10.0, 6.0, 4.0, 3.0, 2.4, 2.0, 1.6, 1.3, 1.0, 0.8, 0.6, 0.45)
 TOP_STEP_A = 1.0
 """A car's own maximum is looked for in such steps."""
+STARTS_A_PER_S = (math.inf, 2.0, 0.8)
+BLUR_A = 1.0
 SMALLER = 2.0
 """So unlikely is a maximum of the car at its minimum, as a logarithm."""
 FINER = (0.85, 0.92, 1.0, 1.08, 1.17)
@@ -90,45 +93,61 @@ def drawn(orders: Sequence[Order], times_s: Floats, ways: Sequence[Follows], del
     return np.asarray(np.minimum(np.maximum(towards, begun - down * gone_s), begun + up * gone_s))
 
 
-def best_way(unlike: Callable[[Sequence[Follows]], Floats], orders: Sequence[Order]) -> Follows:
-    """The way to follow of least loss: one thing after the other, from a fast car and from a slow one."""
+class Unlike(Protocol):
+    """How badly each way to follow explains what was seen, [way]."""
+
+    def __call__(self, ways: Sequence[Follows], blur_a: float) -> Floats:
+        """`blur_a`: differences below this count little."""
+        ...
+
+
+def best_way(unlike: Unlike, orders: Sequence[Order]) -> Follows:
+    """The way to follow of least loss: one thing after the other, from a fast car and from slow ones; first roughly, so
+    that none stays where it only seems to fit."""
     low_a, high_a = min(one.limit_a for one in orders), max(one.limit_a for one in orders)
 
-    def loss(ways: Sequence[Follows]) -> Floats:
+    def loss(ways: Sequence[Follows], blur_a: float) -> Floats:
         # A car that follows at once shows nothing of its maximum: then it is taken to have none.
-        return unlike(ways) + SMALLER * (high_a - np.array([one.most_a for one in ways])) / (high_a - low_a)
+        return unlike(ways, blur_a) + SMALLER * (high_a - np.array([one.most_a for one in ways])) / (high_a - low_a)
+
+    def rough(ways: Sequence[Follows]) -> Floats:
+        return loss(ways, BLUR_A)
+
+    def sharp(ways: Sequence[Follows]) -> Floats:
+        return loss(ways, 0.0)
 
     tops = [high_a - TOP_STEP_A * number for number in range(max(1, int((high_a - low_a) / TOP_STEP_A)))]
-    found: list[tuple[float, Follows]] = []
-    for rate in (math.inf, 1.5):
-        way, best = Follows(0.0, rate, rate, high_a), math.inf
-        for _ in range(4):
-            before = best
-            for tried in (
-                [replace(way, dead_s=one) for one in DEAD_S],
-                [replace(way, up_a_per_s=one) for one in RATES_A_PER_S],
-                [replace(way, down_a_per_s=one) for one in RATES_A_PER_S],
-                [replace(way, most_a=one) for one in tops],
-                _up_and_dead(way, RATES_A_PER_S, (-1.0, -0.5, 0.5, 1.0)),
-            ):
-                way, best = _better(way, best, tried, loss)
-            if best >= before - 1e-9:
-                break
-        found.append((best, way))
-    best, way = min(found, key=lambda one: one[0])
-    return _finer(way, best, loss, low_a)
+    starts = [_descend(Follows(0.0, rate, rate, high_a), tops, rough) for rate in STARTS_A_PER_S]
+    way = starts[int(np.argmin(rough(starts)))]
+    way = _descend(way, tops, sharp, sweeps=1)
+    return _finer(way, float(sharp([way])[0]), sharp, low_a)
+
+
+def _descend(
+    way: Follows, tops: Sequence[float], loss: Callable[[Sequence[Follows]], Floats], sweeps: int = 4
+) -> Follows:
+    best = float(loss([way])[0])
+    for _ in range(sweeps):
+        before = best
+        for tried in (
+            [replace(way, dead_s=one) for one in DEAD_S],
+            [replace(way, up_a_per_s=one) for one in RATES_A_PER_S],
+            [replace(way, down_a_per_s=one) for one in RATES_A_PER_S],
+            [replace(way, most_a=one) for one in tops],
+            _up_and_dead(way, RATES_A_PER_S, (-1.0, -0.5, 0.5, 1.0)),
+            _down_and_dead(way, RATES_A_PER_S, (-1.0, -0.5, 0.5, 1.0)),
+        ):
+            way, best = _better(way, best, tried, loss)
+        if best >= before - 1e-9:
+            break
+    return way
 
 
 def _finer(way: Follows, best: float, loss: Callable[[Sequence[Follows]], Floats], low_a: float) -> Follows:
     for step_s in (0.25, 0.125):
         shifts = (-step_s, 0.0, step_s)
         way, best = _better(way, best, _up_and_dead(way, [way.up_a_per_s * one for one in FINER], shifts), loss)
-        downs = [
-            replace(way, down_a_per_s=way.down_a_per_s * one, dead_s=max(0.0, way.dead_s + more))
-            for one in FINER
-            for more in shifts
-        ]
-        way, best = _better(way, best, downs, loss)
+        way, best = _better(way, best, _down_and_dead(way, [way.down_a_per_s * one for one in FINER], shifts), loss)
         tops = [replace(way, most_a=max(low_a + 0.1, way.most_a + more)) for more in (-0.5, -0.25, 0.25, 0.5)]
         way, best = _better(way, best, tops, loss)
     return way
@@ -136,6 +155,10 @@ def _finer(way: Follows, best: float, loss: Callable[[Sequence[Follows]], Floats
 
 def _up_and_dead(way: Follows, rates: Sequence[float], shifts_s: Sequence[float]) -> list[Follows]:
     return [replace(way, up_a_per_s=rate, dead_s=max(0.0, way.dead_s + more)) for rate in rates for more in shifts_s]
+
+
+def _down_and_dead(way: Follows, rates: Sequence[float], shifts_s: Sequence[float]) -> list[Follows]:
+    return [replace(way, down_a_per_s=rate, dead_s=max(0.0, way.dead_s + more)) for rate in rates for more in shifts_s]
 
 
 def _better(
@@ -164,13 +187,13 @@ def own_delays(loss: Callable[[Floats], Floats], orders: Sequence[Order], sweeps
     return delays, max(DELAY_SURE_S, float(np.sqrt(spread.mean())))
 
 
-def report_loss(reports: Reports, amps: Floats) -> Floats:
+def report_loss(reports: Reports, amps: Floats, blur_a: float = 0.0) -> Floats:
     """How badly what cars would draw, [report, way], explains what the charger reports."""
-    gain, _, loss = report_line(reports, amps)
+    gain, _, loss = report_line(reports, amps, REPORT_SCALE_A + blur_a)
     return np.asarray(loss + np.minimum(np.abs(gain - TAKEN) / TAKEN_ERROR, TAKEN_MOST) ** 2)
 
 
-def report_line(reports: Reports, amps: Floats) -> tuple[Floats, Floats, Floats]:
+def report_line(reports: Reports, amps: Floats, scale_a: float = REPORT_SCALE_A) -> tuple[Floats, Floats, Floats]:
     """What is reported for an ampere more of what cars would draw, [report, way]; the weights of the reports; and the
     loss that is left, [way]. A car may draw somewhat less than it may, in steps of its own."""
     seen = reports.amps[:, None]
@@ -181,7 +204,7 @@ def report_line(reports: Reports, amps: Floats) -> tuple[Floats, Floats, Floats]
         middle, height = (share * amps).sum(axis=0), (share * seen).sum(axis=0)
         energy = np.maximum((share * (amps - middle) ** 2).sum(axis=0), 1e-6)
         gain = (share * (amps - middle) * (seen - height)).sum(axis=0) / energy
-        off = ((seen - height - gain * (amps - middle)) / REPORT_SCALE_A / scale) ** 2
+        off = ((seen - height - gain * (amps - middle)) / scale_a / scale) ** 2
         weights = 1.0 / (1.0 + off)
         loss = np.log1p(off).sum(axis=0)
     return gain, weights, loss

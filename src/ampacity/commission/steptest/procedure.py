@@ -34,7 +34,9 @@ CLEAR_S = 9.0
 STOPPED_S = 6.5
 """From then on no car draws."""
 START_S = 20.0
-"""So long a car is given to draw its minimum."""
+"""So long a car is given to draw its minimum, once its charger was told."""
+ROOM_S = 90.0
+"""So long the controller is given to find room for that."""
 SLOWEST_S = 15.0
 """A car that draws more than it was asked to at any time since then does not obey: some fall slowly."""
 LAST_S = 8.0
@@ -49,6 +51,8 @@ NEAR_A = 0.6
 """A car that is so near to its setpoint has arrived; one that moves by less from report to report stays where it is."""
 FOLLOWS_S = 6.0
 """Sooner a car need not move at all."""
+SILENT_S = 31.0
+"""Meters say something every 10 s at least; three times nothing is silence."""
 DRAWING_A = 3.0
 
 
@@ -115,6 +119,9 @@ class StepTest:
         self._since_s = now_s
         self._started_s = now_s
         self._seen_s = now_s
+        self._heard_s = now_s
+        """When a meter above the charger last said something."""
+        self._meters = _meters_above(site, charger)
         self.stage = Stage.CLEARING
         self.ending: Ending | None = None
         self.record = Record(charger, room.low_a, room.high_a)
@@ -124,6 +131,8 @@ class StepTest:
         self._asked_s = now_s
         self._told_s: float | None = None
         """When the charger was told what is asked; None: not yet."""
+        self._start_s: float | None = None
+        """When the charger was told that the car may start."""
         self._held_s = 0.0
         """What is asked now is held for so long after that."""
         self._needs_s = {False: SLOW_S, True: SLOW_S}
@@ -167,6 +176,10 @@ class StepTest:
             self.stop(Ending.OFFLINE)
         elif self._draws_too_much():
             self.stop(Ending.DISOBEYS)
+        elif self._meters and now_s - self._heard_s > SILENT_S:
+            self.stop(Ending.METER_SILENT)
+        elif self.stage is Stage.STEPPING and self._has_no_car():
+            self.stop(Ending.NO_CAR)
         elif now_s - self.began_s > LONGEST_S:
             self.stop(Ending.DONE if self.stage is Stage.STEPPING else Ending.NO_CAR)
         else:
@@ -180,7 +193,8 @@ class StepTest:
                     self._asked_a, self.stage, self._since_s = self.room.low_a, Stage.STARTING, now_s
                     self._started_s = now_s
             case Stage.STARTING:
-                if gone_s >= START_S or (gone_s >= 6.0 and self._draws()):
+                started = self._start_s is not None and now_s - self._start_s >= START_S
+                if started or gone_s >= ROOM_S or (gone_s >= 6.0 and self._draws()):
                     if self._has_no_car():
                         self.stop(Ending.NO_CAR)
                     else:
@@ -212,11 +226,14 @@ class StepTest:
     def _note(self, decision: Decision, now_s: float) -> None:
         """What the charger is told."""
         for command in decision.commands:
-            if command.charger != self._charger.id or command.renewal or self.stage is not Stage.STEPPING:
+            if command.charger != self._charger.id or command.renewal:
                 continue
-            self.record.orders.append(Order(now_s, command.limit_a))
-            if self._told_s is None:
-                self._told_s = now_s
+            if self.stage is Stage.STARTING and command.limit_a > 0 and self._start_s is None:
+                self._start_s = now_s
+            elif self.stage is Stage.STEPPING:
+                self.record.orders.append(Order(now_s, command.limit_a))
+                if self._told_s is None:
+                    self._told_s = now_s
 
     def _has_arrived(self, told_s: float) -> bool:
         """By its reports since it was told; where there are none, nobody waits."""
@@ -233,7 +250,8 @@ class StepTest:
     def _take(self, one: Observation) -> None:
         match one:
             case MeterReading():
-                if len(one.currents) == len(self._site.supply.lines):
+                if one.meter in self._meters and len(one.currents) == len(self._site.supply.lines):
+                    self._heard_s = max(self._heard_s, one.at_s)
                     if self.stage is Stage.STEPPING:
                         self.record.samples.setdefault(one.meter, []).append(sample_of(one, self._site))
                     elif self.stage is Stage.CLEARING and one.at_s >= self._since_s + STOPPED_S:
@@ -275,6 +293,12 @@ class StepTest:
             ChargerState.UNAVAILABLE,
             ChargerState.PREPARING,
         )
+
+
+def _meters_above(site: Site, charger: ChargerId) -> frozenset[MeterId]:
+    path = site.path(site.chargers[site.index_of_charger[charger]].circuit)
+    meters = (site.circuits[site.index_of_circuit[one]].meter for one in path)
+    return frozenset(meter for meter in meters if meter is not None)
 
 
 def sample_of(reading: MeterReading, site: Site) -> Sample:

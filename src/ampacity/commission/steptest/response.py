@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ampacity.commission.steptest.following import (
+    BLUR_A,
     REPORTS_COUNT,
     Floats,
     Follows,
@@ -193,17 +194,18 @@ def _shape(
     middle_s = _together(times_s[:, None], block)[:, 0]
     held = [pairs(middle_s, lag_s) for lag_s in SHAPE_LAGS_S]
     moved = [[one.seen[late] - one.seen[early] for one in channels] for early, late in held]
-    scatters = [[scatter_of(move) for move in moves] for moves in moved]
+    sharp = [[scatter_of(move) for move in moves] for moves in moved]
+    rough = [[one.blurred(BLUR_A) for one in scatters] for scatters in sharp]
 
-    def loss(ways: Sequence[Follows]) -> Floats:
+    def loss(ways: Sequence[Follows], blur_a: float) -> Floats:
         amps = _together(drawn(orders, times_s, ways), block)
         total = np.zeros(len(ways))
-        for (early, late), moves, scales in zip(held, moved, scatters, strict=True):
+        for (early, late), moves, scales in zip(held, moved, rough if blur_a else sharp, strict=True):
             move = amps[late] - amps[early]
             for seen, scatter in zip(moves, scales, strict=True):
                 total += gain_of(seen, move, scatter, rounds=2)[1] / len(SHAPE_LAGS_S)
         if reports is not None:
-            total += REPORTS_COUNT * report_loss(reports, drawn(orders, reports.at_s, ways))
+            total += REPORTS_COUNT * report_loss(reports, drawn(orders, reports.at_s, ways), blur_a)
         return total
 
     return best_way(loss, orders)
@@ -300,7 +302,7 @@ def reported(orders: Sequence[Order], reports: Reports, answer: Response | None)
     shown the car to follow; None: it is found here."""
     times_s = reports.at_s
     if answer is None:
-        follows = best_way(lambda ways: report_loss(reports, drawn(orders, times_s, ways)), orders)
+        follows = best_way(lambda ways, blur_a: report_loss(reports, drawn(orders, times_s, ways), blur_a), orders)
         own = drawn(orders, times_s, [follows])
     else:
         own = drawn(orders, times_s, [answer.follows], np.array(answer.delays_s)[:, None])

@@ -39,6 +39,11 @@ class Scatter:
     whiten: Floats
     """[part, part]: makes usual moves of size 1."""
 
+    def blurred(self, by_a: float) -> Scatter:
+        """Every usual move is larger by so much."""
+        size = np.linalg.inv(self.whiten) + by_a * np.eye(len(self.whiten))
+        return Scatter(np.asarray(np.linalg.inv(size), dtype=float))
+
     def loss(self, rest: Floats) -> Floats:
         """The negative logarithm of how likely it is that this is the building's, [pair, part, way] to [way]."""
         white = np.einsum("qp,npw->nqw", self.whiten, rest)
