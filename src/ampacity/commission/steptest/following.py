@@ -7,6 +7,7 @@ long as the one before, so each gets its own delay afterwards.
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -16,12 +17,10 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-DEAD_S = tuple(0.25 * quarter for quarter in range(37))
-"""Dead times that are looked at: a car is given 5 s (IEC 61851-1), message and meter some more."""
-RATES_A_PER_S = (math.inf, 10.0, 6.0, 4.0, 3.0, 2.4, 2.0, 1.6, 1.3, 1.0, 0.8, 0.6, 0.45)
-TOP_STEP_A = 1.0
-"""A car's own maximum is looked for in such steps."""
-STARTS_A_PER_S = (math.inf, 2.0, 0.8)
+MOST_DEAD_S = 9.0
+"""A car is given 5 s (IEC 61851-1), message and meter some more."""
+WAYS, KEPT, NEARBY = 300, 6, 20
+"""So many ways to follow are tried at random; the best are kept, and so many like each of them tried again."""
 BLUR_A = 1.0
 SMALLER = 2.0
 """So unlikely is a maximum of the car at its minimum, as a logarithm."""
@@ -102,8 +101,8 @@ class Unlike(Protocol):
 
 
 def best_way(unlike: Unlike, orders: Sequence[Order]) -> Follows:
-    """The way to follow of least loss: one thing after the other, from a fast car and from slow ones; first roughly, so
-    that none stays where it only seems to fit."""
+    """The way to follow of least loss: among many at random, then nearer and nearer to the best; first roughly, so that
+    none stays where it only seems to fit."""
     low_a, high_a = min(one.limit_a for one in orders), max(one.limit_a for one in orders)
 
     def loss(ways: Sequence[Follows], blur_a: float) -> Floats:
@@ -116,31 +115,42 @@ def best_way(unlike: Unlike, orders: Sequence[Order]) -> Follows:
     def sharp(ways: Sequence[Follows]) -> Floats:
         return loss(ways, 0.0)
 
-    tops = [high_a - TOP_STEP_A * number for number in range(max(1, int((high_a - low_a) / TOP_STEP_A)))]
-    starts = [_descend(Follows(0.0, rate, rate, high_a), tops, rough) for rate in STARTS_A_PER_S]
-    way = starts[int(np.argmin(rough(starts)))]
-    way = _descend(way, tops, sharp, sweeps=1)
-    return _finer(way, float(sharp([way])[0]), sharp, low_a)
+    draw = random.Random(len(orders))
+    ways = [_anyhow(low_a, high_a, draw) for _ in range(WAYS)]
+    best = [ways[place] for place in np.argsort(rough(ways))[:KEPT]]
+    for loss_now, widths in ((rough, (0.4, 0.2)), (sharp, (0.2, 0.1, 0.05))):
+        for width in widths:
+            ways = [*best, *(_near(one, width, low_a, high_a, draw) for one in best for _ in range(NEARBY))]
+            best = [ways[place] for place in np.argsort(loss_now(ways))[:KEPT]]
+    return _finer(best[0], float(sharp(best[:1])[0]), sharp, low_a)
 
 
-def _descend(
-    way: Follows, tops: Sequence[float], loss: Callable[[Sequence[Follows]], Floats], sweeps: int = 4
-) -> Follows:
-    best = float(loss([way])[0])
-    for _ in range(sweeps):
-        before = best
-        for tried in (
-            [replace(way, dead_s=one) for one in DEAD_S],
-            [replace(way, up_a_per_s=one) for one in RATES_A_PER_S],
-            [replace(way, down_a_per_s=one) for one in RATES_A_PER_S],
-            [replace(way, most_a=one) for one in tops],
-            _up_and_dead(way, RATES_A_PER_S, (-1.0, -0.5, 0.5, 1.0)),
-            _down_and_dead(way, RATES_A_PER_S, (-1.0, -0.5, 0.5, 1.0)),
-        ):
-            way, best = _better(way, best, tried, loss)
-        if best >= before - 1e-9:
-            break
-    return way
+def _anyhow(low_a: float, high_a: float, draw: random.Random) -> Follows:
+    top = high_a if draw.random() < 0.5 else draw.uniform(low_a + 0.5, high_a)
+    return Follows(draw.uniform(0.0, MOST_DEAD_S), _any_rate(draw), _any_rate(draw), top)
+
+
+def _any_rate(draw: random.Random) -> float:
+    return math.inf if draw.random() < 0.3 else math.exp(draw.uniform(math.log(0.4), math.log(10.0)))
+
+
+def _near(way: Follows, width: float, low_a: float, high_a: float, draw: random.Random) -> Follows:
+    """Like it, but in some ways."""
+    changed = [draw.random() < 0.6 for _ in range(4)]
+    dead_s = way.dead_s + draw.gauss(0.0, 3.0 * width) if changed[0] else way.dead_s
+    top = way.most_a + draw.gauss(0.0, 0.3 * width * (high_a - low_a)) if changed[3] else way.most_a
+    return Follows(
+        min(MOST_DEAD_S, max(0.0, dead_s)),
+        _near_rate(way.up_a_per_s, width, draw) if changed[1] else way.up_a_per_s,
+        _near_rate(way.down_a_per_s, width, draw) if changed[2] else way.down_a_per_s,
+        min(high_a, max(low_a + 0.5, top)),
+    )
+
+
+def _near_rate(rate: float, width: float, draw: random.Random) -> float:
+    if draw.random() < 0.1:
+        return math.inf
+    return min(rate, 12.0) * math.exp(draw.gauss(0.0, 2.0 * width))
 
 
 def _finer(way: Follows, best: float, loss: Callable[[Sequence[Follows]], Floats], low_a: float) -> Follows:

@@ -49,6 +49,8 @@ SLOW_S = 15.0
 """For so long a car that is still on its way, by its charger's reports, is waited for."""
 NEAR_A = 0.6
 """A car that is so near to its setpoint has arrived; one that moves by less from report to report stays where it is."""
+STILL_S = 2.0
+"""Between such reports."""
 FOLLOWS_S = 6.0
 """Sooner a car need not move at all."""
 SILENT_S = 31.0
@@ -240,9 +242,10 @@ class StepTest:
         lately = [one for one in self.record.reports if one.at_s > told_s and one.most_a is not None]
         if not lately:
             return not any(one.most_a is not None for one in self.record.reports)
-        since = [one.most_a or 0.0 for one in lately if one.at_s > told_s + FOLLOWS_S]
-        arrived = abs((lately[-1].most_a or 0.0) - self._asked_a) < NEAR_A
-        if arrived or (len(since) > 1 and abs(since[-1] - since[-2]) < NEAR_A):
+        latest_a = lately[-1].most_a or 0.0
+        earlier = [one for one in lately if told_s + FOLLOWS_S < one.at_s <= lately[-1].at_s - STILL_S]
+        still = bool(earlier) and abs(latest_a - (earlier[-1].most_a or 0.0)) < NEAR_A
+        if abs(latest_a - self._asked_a) < NEAR_A or still:
             self._needs_s[self._high] = min(self._needs_s[self._high], lately[-1].at_s - told_s)
             return True
         return False

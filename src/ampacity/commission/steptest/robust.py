@@ -22,7 +22,7 @@ CORE_SIZES = {1: ((0.5, 0.674), (0.683, 1.0), (0.8, 1.282)), 2: ((0.5, 1.177), (
 ASTRAY_BEYOND = 3.5
 """What is further off than so many errors was led astray by single large loads."""
 ASTRAY_COUNTS = 5.0
-UNSEEN = 0.2
+UNSEEN = 0.1
 """So many codes more are taken to lead astray than did."""
 QUIET_SHARE, QUIET_SIZES = 0.3, {1: 0.51, 2: 1.02}
 """So many moves are below this in a Cauchy distribution of size 1, by its number of parts."""

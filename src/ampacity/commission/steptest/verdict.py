@@ -46,12 +46,15 @@ _USED = 0.99
 """So often a charger is right about which of its phases are in use."""
 _CAUTION = 1.2
 """Errors are taken for somewhat larger than they look."""
+_BESIDE, _BESIDE_BETWEEN = (0.96, 0.07), (0.91, 0.09)
+"""Of a car's current the size of a line's current grows by so much, give or take: what else flows there is not quite in
+step with it; still less with a car between lines."""
 _STRANGE = {Supply.LINE_TO_LINE: 0.02}
 _STRANGE_ELSEWHERE = 0.002
 """So often a car's current and the building's are far out of step, and sizes add up to less: where cars are between
 lines it happens, elsewhere only beside what feeds back."""
-_ALONE, _ALONE_A = 1e-6, 3.0
-"""And hardly where less than so much flows beside the car."""
+_ALONE, _ALONE_A = 1e-6, 8.0
+"""And hardly where less than so much flows beside the car: what flows beside must be more than the car's minimum."""
 _ONE_APART = 0.05
 """So often one channel's clamp is of another ratio than the others."""
 _STRAY = 1e-4
@@ -194,7 +197,8 @@ def _held_against(
         kinds, which = np.unique(np.round(pure[:, :, channel], 9), return_inverse=True)
         alone = beside_a is not None and beside_a[channel] < _ALONE_A
         strange = _ALONE if alone else _STRANGE.get(supply, _STRANGE_ELSEWHERE)
-        each = _log_chance(gain, kinds, size, error, strange)[:, :, rows[:, channel]]
+        beside = _BESIDE_BETWEEN if supply is Supply.LINE_TO_LINE and not alone else _BESIDE
+        each = _log_chance(gain, kinds, size, error, strange, beside)[:, :, rows[:, channel]]
         log += each[which.reshape(pure.shape[:2])]
     usual = -0.5 * (_DISPLACEMENT / _DISPLACEMENT_USUAL) ** 2
     usual -= np.logaddexp.reduce(usual)
@@ -287,7 +291,14 @@ def _ratio_weights() -> Floats:
 _RATIO_WEIGHTS = _ratio_weights()
 
 
-def _log_chance(gain: Gain, pure: npt.NDArray[np.complex128], size: Floats, error: Floats, strange: float) -> Floats:
+def _log_chance(
+    gain: Gain,
+    pure: npt.NDArray[np.complex128],
+    size: Floats,
+    error: Floats,
+    strange: float,
+    beside: tuple[float, float] = _BESIDE,
+) -> Floats:
     """Of a channel's gain: [kind, displacement, ratio]. `pure`: what an ampere is there, [kind]; `size`, `error`: of
     the car by each ratio."""
     turned = np.exp(-1j * _DISPLACEMENT)
@@ -307,9 +318,10 @@ def _log_chance(gain: Gain, pure: npt.NDArray[np.complex128], size: Floats, erro
     if imaginary_error is None:
         # Beside what else flows on the line, the size of the current grows by somewhat less than the car draws.
         sizes = np.abs(here)
-        size = abs(gain.amps) - 0.96 * sizes
-        close = _log_normal(size, np.hypot(0.07 * sizes, _CAUTION * gain.amps_error))
-        astray = _log_normal(size, np.hypot(0.07 * sizes, gain.amps_astray.size))
+        share, scatter = beside
+        size = abs(gain.amps) - share * sizes
+        close = _log_normal(size, np.hypot(scatter * sizes, _CAUTION * gain.amps_error))
+        astray = _log_normal(size, np.hypot(scatter * sizes, gain.amps_astray.size))
         log = log + np.logaddexp(
             _either(close, astray, gain.amps_astray.share),
             math.log(strange) + _log_normal(abs(gain.amps) - 0.7 * sizes, 0.3 * sizes + 0.01),
