@@ -19,6 +19,7 @@ from ampacity.commission.steptest.mounting import (
 from ampacity.commission.steptest.response import Astray, Gain
 from ampacity.commission.steptest.verdict import (
     Explanations,
+    Known,
     Quantity,
     answers,
     clamps_told,
@@ -68,13 +69,14 @@ def told(
     phases: int = 3,
     car: tuple[float, float] | None = CAR,
     used: int | None = None,
+    checked: bool = False,
     error: float = 0.02,
     ratios: Sequence[float] = (1.0, 1.0, 1.0),
     quantity: Quantity = Quantity.VARS,
     astray: Astray = RARE,
 ) -> Explanations:
     seen = gains(supply, mounting, load, error=error, ratios=ratios, quantity=quantity, astray=astray)
-    return explained(supply, phases, seen, car, used)
+    return explained(supply, phases, seen, car, Known(used=used, checked=checked))
 
 
 BALANCED = load_of(STAR, (L1, L2, L3), 3)
@@ -158,6 +160,10 @@ def test_the_ratio_of_a_line_without_the_car_is_not_judged() -> None:
 
 def test_a_ratio_that_may_be_right_or_wrong_stays_open() -> None:
     assert told(right(STAR), ON_L1, phases=1, error=0.25, ratios=(1.1,) * 3).ratio_right is None
+
+
+def test_a_meter_that_was_held_against_a_clamp_is_believed_sooner() -> None:
+    assert told(right(STAR), ON_L1, phases=1, error=0.07, ratios=(1.1,) * 3, checked=True).ratio_right is True
 
 
 def test_without_reports_of_the_car_no_ratio_is_told() -> None:

@@ -19,8 +19,14 @@ Floats = npt.NDArray[np.float64]
 
 MOST_DEAD_S = 9.0
 """A car is given 5 s (IEC 61851-1), message and meter some more."""
-WAYS, KEPT, NEARBY = 300, 6, 20
-"""So many ways to follow are tried at random; the best are kept, and so many like each of them tried again."""
+DEAD_S = tuple(0.4 * step for step in range(23))
+RATES_A_PER_S = (math.inf, 8.0, 5.0, 3.0, 2.0, 1.4, 1.0, 0.7, 0.45)
+LEAST_RATE_A_PER_S = 0.35
+TOPS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+"""A car's own maximum, between the setpoints."""
+WAYS, BEGUN, SWEEPS, NEARBY = 150, 2, 3, 20
+"""So many ways to follow are tried at random; from the best ones, and a fast one, it goes on; so many like each of the
+best are tried in the end."""
 BLUR_A = 1.0
 SMALLER = 2.0
 """So unlikely is a maximum of the car at its minimum, as a logarithm."""
@@ -117,12 +123,30 @@ def best_way(unlike: Unlike, orders: Sequence[Order]) -> Follows:
 
     draw = random.Random(len(orders))
     ways = [_anyhow(low_a, high_a, draw) for _ in range(WAYS)]
-    best = [ways[place] for place in np.argsort(rough(ways))[:KEPT]]
-    for loss_now, widths in ((rough, (0.4, 0.2)), (sharp, (0.2, 0.1, 0.05))):
-        for width in widths:
-            ways = [*best, *(_near(one, width, low_a, high_a, draw) for one in best for _ in range(NEARBY))]
-            best = [ways[place] for place in np.argsort(loss_now(ways))[:KEPT]]
+    begun = [Follows(1.0, math.inf, math.inf, high_a), *(ways[place] for place in np.argsort(rough(ways))[:BEGUN])]
+    best = [_descend(one, low_a, high_a, rough) for one in begun]
+    for loss_now, width in ((rough, 0.3), (sharp, 0.15), (sharp, 0.05)):
+        ways = [*best, *(_near(one, width, low_a, high_a, draw) for one in best for _ in range(NEARBY))]
+        best = [ways[place] for place in np.argsort(loss_now(ways))[: len(begun)]]
     return _finer(best[0], float(sharp(best[:1])[0]), sharp, low_a)
+
+
+def _descend(way: Follows, low_a: float, high_a: float, loss: Callable[[Sequence[Follows]], Floats]) -> Follows:
+    """One thing after the other."""
+    tops = [low_a + share * (high_a - low_a) for share in TOPS]
+    best = float(loss([way])[0])
+    for _ in range(SWEEPS):
+        before = best
+        for tried in (
+            [replace(way, dead_s=one) for one in DEAD_S],
+            _up_and_dead(way, RATES_A_PER_S, (-1.0, 0.0, 1.0)),
+            _down_and_dead(way, RATES_A_PER_S, (-1.0, 0.0, 1.0)),
+            [replace(way, most_a=one) for one in tops],
+        ):
+            way, best = _better(way, best, tried, loss)
+        if best >= before - 1e-9:
+            break
+    return way
 
 
 def _anyhow(low_a: float, high_a: float, draw: random.Random) -> Follows:
@@ -150,7 +174,7 @@ def _near(way: Follows, width: float, low_a: float, high_a: float, draw: random.
 def _near_rate(rate: float, width: float, draw: random.Random) -> float:
     if draw.random() < 0.1:
         return math.inf
-    return min(rate, 12.0) * math.exp(draw.gauss(0.0, 2.0 * width))
+    return max(LEAST_RATE_A_PER_S, min(rate, 12.0) * math.exp(draw.gauss(0.0, 2.0 * width)))
 
 
 def _finer(way: Follows, best: float, loss: Callable[[Sequence[Follows]], Floats], low_a: float) -> Follows:
@@ -168,7 +192,11 @@ def _up_and_dead(way: Follows, rates: Sequence[float], shifts_s: Sequence[float]
 
 
 def _down_and_dead(way: Follows, rates: Sequence[float], shifts_s: Sequence[float]) -> list[Follows]:
-    return [replace(way, down_a_per_s=rate, dead_s=max(0.0, way.dead_s + more)) for rate in rates for more in shifts_s]
+    return [
+        replace(way, down_a_per_s=max(LEAST_RATE_A_PER_S, rate), dead_s=max(0.0, way.dead_s + more))
+        for rate in rates
+        for more in shifts_s
+    ]
 
 
 def _better(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from ampacity.commission.steptest.following import Order
-from ampacity.commission.steptest.ground import Room
+from ampacity.commission.steptest.ground import Ground, Room
 from ampacity.commission.steptest.pattern import held_s
 from ampacity.commission.steptest.response import Sample
 from ampacity.core.cars import STRAY_A, STRAY_SHARE
@@ -105,6 +105,8 @@ class Record:
     """While no car draws."""
     reports: list[CarReport] = field(default_factory=list)
     states: list[ChargerState] = field(default_factory=list)
+    checked: bool = False
+    """The meter's currents were held against a clamp, and agreed."""
     refusals: int = 0
     """Commands that it did not accept."""
 
@@ -126,7 +128,7 @@ class StepTest:
         self._meters = _meters_above(site, charger)
         self.stage = Stage.CLEARING
         self.ending: Ending | None = None
-        self.record = Record(charger, room.low_a, room.high_a)
+        self.record = Record(charger, room.low_a, room.high_a, checked=room.ground is Ground.METER)
         self._draw = draw
         self._high = False
         """The car is asked for the upper setpoint."""

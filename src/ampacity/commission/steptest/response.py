@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -37,6 +37,8 @@ TOGETHER_S = 1.0
 LAGS_S = (1.0, 2.0, 3.0, 4.5, 6.5, 9.0)
 """From one sample to the one it is compared with."""
 SHAPE_LAGS_S = (1.0, 3.0)
+HALVES_ERRORS, HALVES_SHARE = 6.0, 0.4
+"""The gains of both halves of a test may be so many errors apart, and such a share of the gain."""
 AGREE = 2.0
 """Errors by which a shorter lag may differ from a longer one."""
 FEWEST_SAMPLES = 12
@@ -258,23 +260,48 @@ def _fit(seen: Floats, own: Floats, others: Floats, late: Floats, times_s: Float
     Over a short lag the building does little, and the car is still on its way, which is known only roughly; over a long
     one it is the other way round. So a lag is taken only if all longer ones agree with it (Lepski's method).
     """
-    all_found: list[Found] = []
+    all_found: list[tuple[Found, _Moves]] = []
     longer: list[Found] = []
     for lag_s in reversed(LAGS_S):
         early, after = pairs(times_s, lag_s)
         if len(early) < FEWEST_SAMPLES:
             continue
-        found = _at_lag(
-            seen[after] - seen[early], own[after] - own[early], others[after] - others[early], late[after] - late[early]
-        )
+        moves = _Moves(seen[after] - seen[early], own[after] - own[early])
+        found = _at_lag(moves, others[after] - others[early], late[after] - late[early])
         agreeing = [one for one in found if not any(_falls_short(one, there) for there in longer)]
         if not agreeing:
             break
         longer.append(agreeing[0])
-        all_found += agreeing
-    parts = seen.shape[1]
-    nothing = Found(np.zeros(parts), np.eye(parts) * 1e6, 0.5, 1e3)
-    return min(all_found, key=lambda one: one.vagueness, default=nothing)
+        all_found += [(one, moves) for one in agreeing]
+    if not all_found:
+        parts = seen.shape[1]
+        return Found(np.zeros(parts), np.eye(parts) * 1e6, 0.5, 1e3)
+    return _lasting(*min(all_found, key=lambda one: one[0].vagueness))
+
+
+@dataclass(frozen=True, slots=True)
+class _Moves:
+    """From one sample to another."""
+
+    seen: Floats
+    """[pair, part]"""
+    own: Floats
+    """Of the car: [pair]."""
+
+
+def _lasting(found: Found, moves: _Moves) -> Found:
+    """A car answers from the begin to the end; what answers in one half only is something else."""
+    middle = len(moves.own) // 2
+    halves = [
+        gain_of(moves.seen[part], moves.own[part, None], scatter_of(moves.seen[part]))[0][:, 0]
+        for part in (slice(None, middle), slice(middle, None))
+        if float((moves.own[part] ** 2).sum()) > 0.05 * float((moves.own**2).sum())
+    ]
+    size = float(np.hypot.reduce(found.gain))
+    apart = float(np.hypot.reduce(halves[0] - halves[1])) if len(halves) == 2 else size
+    if apart <= HALVES_ERRORS * float(found.error.max()) + HALVES_SHARE * size:
+        return found
+    return replace(found, astray=0.5, astray_a=max(found.astray_a, size))
 
 
 def _falls_short(one: Found, longer: Found) -> bool:
@@ -284,10 +311,10 @@ def _falls_short(one: Found, longer: Found) -> bool:
     return size - along > AGREE * math.hypot(float(one.error.max()), float(longer.error.max()))
 
 
-def _at_lag(moved: Floats, own: Floats, others: Floats, late: Floats) -> list[Found]:
+def _at_lag(moves: _Moves, others: Floats, late: Floats) -> list[Found]:
     """By the building's moves as a whole; and, where it mostly rests, by how it does then."""
-    scatter = scatter_of(moved)
-    gain = gain_of(moved, own[:, None], scatter)[0][:, 0]
+    moved, own = moves.seen, moves.own
+    gain = gain_of(moved, own[:, None], scatter_of(moved))[0][:, 0]
     rest = moved - own[:, None] * gain[None, :]
     found = []
     for kind in scatters_of(rest):

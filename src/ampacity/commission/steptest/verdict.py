@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Generic, TypeVar
 
@@ -55,8 +55,10 @@ _STRANGE_ELSEWHERE = 0.002
 lines it happens, elsewhere only beside what feeds back."""
 _ALONE, _ALONE_A = 1e-6, 8.0
 """And hardly where less than so much flows beside the car: what flows beside must be more than the car's minimum."""
-_ONE_APART = 0.05
+_ONE_APART = 0.03
 """So often one channel's clamp is of another ratio than the others."""
+_CHECKED_WRONG, _CHECKED_APART = 0.005, 0.001
+"""So often ratios are wrong after somebody has held a clamp against every line."""
 _STRAY = 1e-4
 """A channel's gain is anything, of any size, with about this chance: no single one decides beyond it."""
 
@@ -98,19 +100,34 @@ class Told(Generic[T]):
         return self.chance >= SURE
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known beside a meter's answer."""
+
+    beside_a: Sequence[float] | None = None
+    """What every channel shows while no car draws; None: that was not seen."""
+    used: int | None = None
+    """On how many of its phases the car draws, as the charger reports."""
+    checked: bool = False
+    """The sizes of the meter's currents were held against a clamp."""
+
+
+NOTHING = Known()
+
+
 def answers(
     supply: Supply,
     phases: int,
     gains: Sequence[Gain],
     car_gain: tuple[float, float] | None,
-    beside_a: Sequence[float] | None = None,
+    known: Known = NOTHING,
 ) -> bool | None:
     """Whether the meter sees the car at all; None: can't be told. See `explained`."""
     if car_gain is not None and car_gain[0] < 3 * car_gain[1] + 0.15:
         return None  # the car itself does not follow
     if any(_plainly_sees(gain) for gain in gains):
         return True
-    held = _held_against(supply, phases, gains, car_gain, None, beside_a)
+    held = _held_against(supply, phases, gains, car_gain, replace(known, used=None))
     chances = held.log + np.log(_SEES / held.log.shape[0] / held.log.shape[1])
     sees = float(np.logaddexp.reduce(chances.ravel()))
     well = float(np.logaddexp.reduce(chances[..., held.ratios.min(axis=1) >= LEAST_RATIO].ravel()))
@@ -142,13 +159,11 @@ def explained(
     phases: int,
     gains: Sequence[Gain],
     car_gain: tuple[float, float] | None,
-    used: int | None = None,
-    beside_a: Sequence[float] | None = None,
+    known: Known = NOTHING,
 ) -> Explanations:
     """`gains`: of a meter that answers. `car_gain`: what the charger itself reports of the car, amperes for an ampere
-    of the setpoint, and its error; None: it does not report it. `used`: on how many of its phases, as it reports.
-    `beside_a`: what every channel shows while no car draws; None: that was not seen."""
-    held = _held_against(supply, phases, gains, car_gain, used, beside_a)
+    of the setpoint, and its error; None: it does not report it."""
+    held = _held_against(supply, phases, gains, car_gain, known)
     chance = np.exp(held.log - held.log.max())
     chance /= chance.sum()
     likely = chance.sum(axis=(2, 3))
@@ -183,19 +198,18 @@ def _held_against(
     phases: int,
     gains: Sequence[Gain],
     car_gain: tuple[float, float] | None,
-    used: int | None,
-    beside_a: Sequence[float] | None,
+    known: Known,
 ) -> _Held:
     ways, possible = mountings(supply), possible_loads(supply, phases)
     pure = np.array([[shown(supply, way, load) for load in possible] for way in ways])
-    rows, weights = _ratios(len(gains))
+    rows, weights = _ratios(len(gains), checked=known.checked)
     base, base_error = car_gain if car_gain is not None else (1.0, 0.0)
     size = base * _RATIOS
     error = np.hypot(size * _SHAPE_ERROR, _RATIOS * base_error)
     log = np.zeros((len(ways), len(possible), len(_DISPLACEMENT), len(rows)))
     for channel, gain in enumerate(gains):
         kinds, which = np.unique(np.round(pure[:, :, channel], 9), return_inverse=True)
-        alone = beside_a is not None and beside_a[channel] < _ALONE_A
+        alone = known.beside_a is not None and known.beside_a[channel] < _ALONE_A
         strange = _ALONE if alone else _STRANGE.get(supply, _STRANGE_ELSEWHERE)
         beside = _BESIDE_BETWEEN if supply is Supply.LINE_TO_LINE and not alone else _BESIDE
         each = _log_chance(gain, kinds, size, error, strange, beside)[:, :, rows[:, channel]]
@@ -203,8 +217,8 @@ def _held_against(
     usual = -0.5 * (_DISPLACEMENT / _DISPLACEMENT_USUAL) ** 2
     usual -= np.logaddexp.reduce(usual)
     log += usual[None, None, :, None] + np.log(weights)
-    if used is not None:
-        fits = np.array([any(count == used for _, count in ways) for ways in possible.values()])
+    if known.used is not None:
+        fits = np.array([any(count == known.used for _, count in ways) for ways in possible.values()])
         if fits.any():
             log += np.log(np.where(fits, _USED, 1 - _USED))[None, :, None, None]
     return _Held(pure, tuple(possible), _RATIOS[rows], log)
@@ -244,12 +258,17 @@ def _quantity(gains: Sequence[Gain]) -> Quantity:
     return Quantity.WATTS if any(gain.current_error[1] is None for gain in gains) else Quantity.VARS
 
 
-def _ratios(channels: int) -> tuple[npt.NDArray[np.intp], Floats]:
+def _ratios(channels: int, *, checked: bool) -> tuple[npt.NDArray[np.intp], Floats]:
     """Ratios by channel, as numbers in the list of all, [row, channel], and how likely each row is before the test: all
     channels alike, or one apart."""
     far = np.flatnonzero(np.abs(_RATIOS - 1) > RATIO_TOLERANCE)
+    apart = _CHECKED_APART if checked else _ONE_APART
+    alike = _RATIO_WEIGHTS.copy()
+    if checked:
+        alike[far] *= _CHECKED_WRONG / alike[far].sum()
+        alike /= alike.sum()
     rows = [np.full(channels, number) for number in range(len(_RATIOS))]
-    weights = list(_RATIO_WEIGHTS * (1 - _ONE_APART if channels > 1 else 1.0))
+    weights = list(alike * (1 - apart if channels > 1 else 1.0))
     if channels > 1:
         right = int(np.argmin(np.abs(_RATIOS - 1)))
         for channel in range(channels):
@@ -257,7 +276,7 @@ def _ratios(channels: int) -> tuple[npt.NDArray[np.intp], Floats]:
                 row = np.full(channels, right)
                 row[channel] = number
                 rows.append(row)
-                weights.append(_ONE_APART * _RATIO_WEIGHTS[number] / _RATIO_WEIGHTS[far].sum() / channels)
+                weights.append(apart * _RATIO_WEIGHTS[number] / _RATIO_WEIGHTS[far].sum() / channels)
     return np.array(rows), np.array(weights)
 
 
