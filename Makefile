@@ -29,8 +29,8 @@ frontend: $(PAGE) ## build the app's page
 demo: $(PAGE) ## a simulated building with four chargers, live in the terminal; Ctrl-C ends it
 	@$(BIN)/ampacity demo
 
-test: $(PAGE) ## all tests
-	@$(BIN)/python -m pytest
+test: $(PAGE) ## all tests, on all cores, a file at a time
+	@$(BIN)/python -m pytest -n auto --dist loadfile
 
 check: format lint types arrows audit unit ## all that CI asks for
 
@@ -52,7 +52,7 @@ audit: $(READY) ## known vulnerabilities and licences of the locked packages
 	@$(BIN)/python .ci/audit.py requirements-dev.lock requirements-bench.lock
 
 unit: $(PAGE)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --dist loadfile
 
 bench: $(READY) ## measure; figures go to bench/RESULTS.md by hand, with the machine's name
 	@$(BIN)/python bench/all.py
