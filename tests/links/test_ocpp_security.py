@@ -163,7 +163,11 @@ async def test_a_hashed_password_of_hexadecimal_digits_may_come_as_what_it_stand
         assert await answers(socket)
 
 
-@pytest.mark.parametrize("given", [None, "", "wrong", "6f70", HASH, "x" * 3000])
+@pytest.mark.parametrize(
+    "given",
+    [None, "", "wrong", "6f70", HASH, "x" * 3000],
+    ids=["none", "empty", "wrong", "short", "the hash itself", "long"],
+)
 async def test_a_wrong_password_is_refused_where_the_hash_is_kept(given: str | None) -> None:
     async with serving(endpoint(password_hash=HASH, security_profile=1)) as server:
         assert await refusal(server, password=given) == 401
