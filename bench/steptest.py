@@ -360,7 +360,7 @@ def main() -> None:
     randomly: list[tuple[int, int, Fixed | None]] = [(asked.first + n, asked.seed, None) for n in range(asked.sites)]
     campaigns = [(f"{asked.sites} random sites, seed {asked.seed}", randomly)] if randomly else []
     if asked.every:
-        each = [(n, asked.seed + 1, fixed) for n, fixed in enumerate(every())]
+        each: list[tuple[int, int, Fixed | None]] = [(n, asked.seed + 1, fixed) for n, fixed in enumerate(every())]
         campaigns.append((f"every mounting and wiring, {len(each)} of them", each))
     lines: list[str] = []
     for title, cases in campaigns:

@@ -33,6 +33,7 @@ from ampacity.commission.selfcheck import Facts
 from ampacity.commission.tester import Failed, Progress, Tester, TestResult
 from ampacity.commission.watch.kept import KeptWatch
 from ampacity.commission.watch.watcher import Watch
+from ampacity.config.direct_place import DirectConnection
 from ampacity.config.installation import ChargerConnection, Installation
 from ampacity.config.mistakes import SiteFileError
 from ampacity.config.rewrite import set_value, text_with, with_charger
@@ -55,6 +56,8 @@ from ampacity.kept import (
     notification_settings,
     resume_sessions,
 )
+from ampacity.links.chargers import Chargers
+from ampacity.links.direct.charger import DirectCharger
 from ampacity.links.ocpp.admission import Knock
 from ampacity.links.ocpp.endpoint import Endpoint, StationFacts
 from ampacity.links.ocpp.schema_check import message_check
@@ -75,7 +78,7 @@ from ampacity.runtime.supervise import supervised
 from ampacity.runtime.tags import Tags
 from ampacity.runtime.updates import Updates
 from ampacity.runtime.watchdog import Watchdog
-from ampacity.sources import MeterLink, Sources, relay_for
+from ampacity.sources import MeterLink, Sources, endpoint_of, relay_for
 from ampacity.storage.accounts import note
 from ampacity.storage.errors import StorageError
 from ampacity.storage.history import Retention
@@ -169,7 +172,7 @@ class Steered:
         return self._app.clock.now_s()
 
     def stations(self) -> Mapping[ChargerId, StationFacts]:
-        return self._app.server.facts()
+        return self._app.chargers.facts()
 
     def knocking(self) -> Sequence[Knock]:
         return self._app.server.knocking()
@@ -191,6 +194,9 @@ class Steered:
 
     def test_progress(self) -> Progress | None:
         return self._app.tester.progress
+
+    def switch_phases(self, charger: ChargerId, phases: int) -> None:
+        self._desk.do(lambda: self._app.chargers.switch_phases(charger, phases))
 
     def restart(self) -> None:
         self._desk.do(self._app.end_and_restart)
@@ -237,10 +243,7 @@ class App:
         families = charger_families()
         self.tags = Tags(None if self._store is None else KeptTags(self._store.engine))
         self.server = OcppServer(
-            [
-                _endpoint(site, charger, connection, families)
-                for charger, connection in zip(site.chargers, installation.chargers, strict=True)
-            ],
+            _endpoints(site, installation, families),
             families,
             listen=ocpp.listen,
             port=ocpp.port if port is None else port,
@@ -255,6 +258,8 @@ class App:
             first_transaction=int(time.time()),
             check=message_check() if ocpp.check_messages else None,
         )
+        self._sources = Sources(self.clock.now_s)
+        self.chargers = Chargers(self.server, self._direct(site, installation, {}))
         self._watchdog = Watchdog(os.environ)
         self.desk = Desk(self._put)
         self._allowances = Allowances(_plan(installation), self._put, wall)
@@ -262,7 +267,7 @@ class App:
         self.events = Chronicle(NoEvents() if self._store is None else KeptEvents(self._store.engine))
         self._happenings = Happenings(lambda: self.installation, self.events.put, time.time, self._lost)
         self.tester = Tester(
-            self.server,
+            self.chargers,
             now_s=self.clock.now_s,
             use=self._control_by,
             hold=self._allowances.test,
@@ -290,7 +295,6 @@ class App:
             )
             own.append(self._watch)
         self.loop = Loop(site, self.clock, self.tester, self._journal, [*own, *watchers])
-        self._sources = Sources(self.clock.now_s)
         self.meters: dict[MeterId, MeterLink] = {}
         for connection in installation.meters:
             if (link := self._sources.meter(site, connection)) is not None:
@@ -298,6 +302,7 @@ class App:
         self._relay = Relay()
         relay_for(self._relay, installation)
         self._reading: dict[MeterId, asyncio.Task[None]] = {}
+        self._asking: dict[ChargerId, asyncio.Task[None]] = {}
         self._counts = None if self._store is None else KeptTallies(self._store.engine)
         self._ended = asyncio.Event()
         self.is_to_restart = False
@@ -335,6 +340,8 @@ class App:
         tasks = [asyncio.create_task(self.loop.run(), name="loop")]
         for meter in self.meters:
             self._read(meter)
+        for charger in self.chargers.direct:
+            self._ask(charger)
         links = [asyncio.create_task(supervised(one, self._put, self.clock), name=one.name) for one in self._links]
         tags = asyncio.create_task(self._keep_tags(), name="tags")
         stop = asyncio.create_task(self._ended.wait(), name="stop")
@@ -352,11 +359,11 @@ class App:
             self._watchdog.stopping()
             await _cancelled([stop, ready, alive, tags, *watching, *self._reading.values(), *tasks])
             self.tester.stop()
-            left = await self.server.park()
+            left = await self.chargers.park()
             if left:
                 _log.warning("chargers-not-parked", chargers=left, remedy="Their leases end by themselves.")
             await asyncio.to_thread(self.tester.wait, JUDGED_S)
-            await _cancelled([serving, *links])
+            await _cancelled([serving, *links, *self._asking.values()])
             await self._sources.close()
             if isinstance(self._journal, JournalWriter):
                 await asyncio.to_thread(self._journal.close)
@@ -374,8 +381,8 @@ class App:
             self.installation,
             meters=dict(self.meters),
             latest=self.desk.latest,
-            stations=self.server.facts(),
-            tally=self.server.tally,
+            stations=self.chargers.facts(),
+            tally=self.chargers.tally,
             version=__version__,
             newer=self._updates.newer,
             now_s=self.clock.now_s(),
@@ -387,7 +394,7 @@ class App:
         Raises:
             AmpacityError: it can't be made.
         """
-        site, said = effective(self.installation), self.server.facts().get(charger, StationFacts())
+        site, said = effective(self.installation), self.chargers.facts().get(charger, StationFacts())
         if kind == "expiry":
             family = charger_families().get(said.family)
             lease_s = max(LEASE_S, (family.lease_s if family is not None else None) or 0.0)
@@ -416,10 +423,7 @@ class App:
         """
         site = effective(installation)
         families = charger_families()
-        endpoints = [
-            _endpoint(site, charger, connection, families)
-            for charger, connection in zip(site.chargers, installation.chargers, strict=True)
-        ]
+        endpoints = _endpoints(site, installation, families)
         before = {connection.meter: connection for connection in self.installation.meters}
         changed_supply = site.supply is not self.loop.site.supply or site.nominal_v != self.loop.site.nominal_v
         after = {connection.meter: connection for connection in installation.meters}
@@ -428,6 +432,8 @@ class App:
             for meter, connection in after.items()
             if changed_supply or before.get(meter) != connection
         }
+        asked = self._direct(site, installation, {one.charger: one.direct for one in self.installation.chargers})
+        gone = [one for one, charger in self.chargers.direct.items() if asked.get(one) is not charger]
         self.tester.stop()
         self.installation = installation
         relay_for(self._relay, installation)
@@ -445,6 +451,12 @@ class App:
                 self.meters[meter] = source
                 self._read(meter)
         self.server.use(endpoints)
+        for one in gone:
+            if (asking := self._asking.pop(one, None)) is not None:
+                asking.cancel()
+        self.chargers.direct = asked
+        for one in asked.keys() - self._asking.keys():
+            self._ask(one)
         _log.info("site-in-use", site=site.name, features=sorted(one.value for one in installation.features.on))
 
     def _put(self, one: Observation) -> None:
@@ -470,6 +482,32 @@ class App:
         task = asyncio.create_task(supervised(source, self._seen, self.clock), name=source.name)
         self._reading[meter] = task
 
+    def _direct(
+        self, site: Site, installation: Installation, before: Mapping[ChargerId, DirectConnection | None]
+    ) -> dict[ChargerId, DirectCharger]:
+        """Those that are asked. One that is where it was before is the same, with other limits."""
+        found = {}
+        for charger, connection in zip(site.chargers, installation.chargers, strict=True):
+            if (direct := connection.direct) is None:
+                continue
+            if before.get(charger.id) == direct:
+                found[charger.id] = self.chargers.direct[charger.id]
+                found[charger.id].use(endpoint_of(charger, direct))
+            else:
+                found[charger.id] = self._sources.charger(charger, direct, time.time)
+        return found
+
+    def _ask(self, charger: ChargerId) -> None:
+        source = self.chargers.direct[charger]
+        self._asking[charger] = asyncio.create_task(supervised(source, self._seen, self.clock), name=source.name)
+
+    def _resume_visits(self) -> None:
+        """Chargers that are asked have no numbers of sessions: what the record tells goes on."""
+        resumed = self.sessions.resumed().items()
+        known = {charger: (session, running.begin_wh) for (charger, session), running in resumed}
+        for name, one in self.chargers.direct.items():
+            one.resume(*known.get(name, (None, None)))
+
     async def _keep_tags(self) -> None:
         """Reads the known tags as soon as the database is open, and again and again: an account may be disabled from
         the command line. Keeps what chargers told of them. Until they are read every tag may charge: a full disk keeps
@@ -481,6 +519,7 @@ class App:
                     required = await asyncio.to_thread(lambda: setting(store.engine(), TAGS_REQUIRED) == ON)
                     await asyncio.to_thread(self.tags.load)
                     await asyncio.to_thread(lambda: resume_sessions(store.engine(), self.sessions))
+                    self._resume_visits()
                     self.tags.require(required)
                     loaded = True
                 else:
@@ -514,7 +553,7 @@ class App:
         """By device, with what people call it."""
         found = {f"meter {meter}": (source.name, source.tally) for meter, source in dict(self.meters).items()}
         for one in self.loop.site.chargers:
-            found[f"charger {one.id}"] = self.installation.name_of(one.id), self.server.tally(one.id)
+            found[f"charger {one.id}"] = self.installation.name_of(one.id), self.chargers.tally(one.id)
         return found
 
     async def _watch_links(self) -> None:
@@ -727,6 +766,15 @@ def _plan(installation: Installation) -> Plan:
 
 def _wall() -> datetime:
     return datetime.now(UTC)
+
+
+def _endpoints(site: Site, installation: Installation, families: dict[str, ChargerFamily]) -> list[Endpoint]:
+    """Of those that connect over OCPP."""
+    return [
+        _endpoint(site, charger, connection, families)
+        for charger, connection in zip(site.chargers, installation.chargers, strict=True)
+        if connection.direct is None
+    ]
 
 
 def _endpoint(

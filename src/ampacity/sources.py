@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol, assert_never
 
+from ampacity.config.direct_place import DirectConnection
 from ampacity.config.installation import Installation
 from ampacity.config.meter_place import (
     HttpPlace,
@@ -19,9 +20,12 @@ from ampacity.config.meter_place import (
 from ampacity.config.steered import family_named
 from ampacity.core.errors import DeviceError
 from ampacity.core.phases import Supply
-from ampacity.core.site import Site
-from ampacity.devices.catalogue import json_families, meter_families, p1_families
+from ampacity.core.site import Charger, Site
+from ampacity.devices.catalogue import DeviceUnknown, direct_families, json_families, meter_families, p1_families
+from ampacity.devices.direct_family import HTTP
 from ampacity.devices.json_family import JsonFamily
+from ampacity.links.direct.charger import DirectCharger, DirectEndpoint
+from ampacity.links.direct.wires import HttpWire, ModbusWire, Wire
 from ampacity.links.json_meter import Document, HttpPoll, JsonDecoder, MqttTopics, Pushes, broker_of
 from ampacity.links.meter_settings import Setup
 from ampacity.links.modbus import Bus, ModbusMeter, SerialPort
@@ -90,6 +94,32 @@ class Sources:
                 return None
         assert_never(place)
 
+    def charger(self, charger: Charger, connection: DirectConnection, wall_s: Callable[[], float]) -> DirectCharger:
+        """
+        Raises:
+            AmpacityError: there is no such family.
+        """
+        family = direct_families().get(connection.device)
+        if family is None:
+            raise DeviceUnknown(f'chargers.{charger.id}.device: "{connection.device}" is not in the catalogue.')
+        wire: Wire
+        if family.protocol == HTTP:
+            wire = HttpWire(family, host=str(connection.host), port=connection.port)
+        else:
+            place = ModbusPlace(
+                unit=connection.unit,
+                host=connection.host,
+                port=connection.port,
+                rtu_frames=False,
+                serial=connection.serial,
+                baud=connection.baud,
+                parity=connection.parity,
+                stop_bits=connection.stop_bits,
+            )
+            bus = self._bus(place, max(SHORTEST_ANSWER_S, family.answer_max_s))
+            wire = ModbusWire(bus, family, unit=connection.unit, socket=connection.socket)
+        return DirectCharger(endpoint_of(charger, connection), family, wire, now_s=self._now_s, wall_s=wall_s)
+
     async def close(self) -> None:
         for bus in self._buses.values():
             await bus.close()
@@ -123,6 +153,7 @@ class Sources:
             port = SerialPort(str(place.serial), place.baud, place.parity, place.stop_bits)
             bus = self._buses.get(key) or Bus.rtu(port, answer_s=answer_s)
         self._buses[key] = bus
+        bus.allow(answer_s)
         return bus
 
     def _p1(self, site: Site, connection: MeterConnection, place: P1Place) -> StreamMeter[str]:
@@ -186,6 +217,17 @@ class Sources:
             every_s=connection.period_s,
             now_s=self._now_s,
         )
+
+
+def endpoint_of(charger: Charger, connection: DirectConnection) -> DirectEndpoint:
+    """As it is installed."""
+    return DirectEndpoint(
+        charger=charger.id,
+        address=connection.address,
+        phases=charger.phases,
+        safe_a=charger.safe_a,
+        lease_s=charger.lease_s,
+    )
 
 
 def relay_for(relay: Relay, installation: Installation) -> None:

@@ -33,6 +33,7 @@ from ampacity.core.errors import AmpacityError
 from ampacity.core.observations import MeterReading, Observation, Observed
 from ampacity.core.phases import Supply
 from ampacity.core.site import ChargerId, MeterId
+from ampacity.links.direct.charger import PhasesFixed
 from ampacity.storage.database import Place, open_database
 from ampacity.storage.invitations import make_first_start
 
@@ -61,6 +62,9 @@ class FakeControl:
     knocks: list[Knock] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     restarts: int = 0
+    switchable: set[str] = field(default_factory=set)
+    """Chargers that can change their phases."""
+    switched: list[tuple[ChargerId, int]] = field(default_factory=list)
     meters: dict[MeterId, MeterReading] = field(default_factory=dict)
     begun: list[tuple[str, ChargerId, bool, str]] = field(default_factory=list)
     refusal: AmpacityError | None = None
@@ -104,6 +108,11 @@ class FakeControl:
 
     def test_progress(self) -> Progress | None:
         return self.progress
+
+    def switch_phases(self, charger: ChargerId, phases: int) -> None:
+        if charger not in self.switchable:
+            raise PhasesFixed(f"{charger} can't.")
+        self.switched.append((charger, phases))
 
     def restart(self) -> None:
         self.restarts += 1

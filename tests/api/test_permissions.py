@@ -43,6 +43,7 @@ DRIVERS_CHANGE = {
     ("PATCH", "/account"),
     ("PUT", "/account/password"),
     ("POST", "/chargers/{id}/wish"),
+    ("PUT", "/chargers/{id}/phases"),
     ("PUT", "/sessions/{charger}/{session}/driver"),
 }
 """All that a driver may change."""

@@ -76,7 +76,9 @@ def test_what_hands_do_is_typed_in_judged_and_still_there_after_leaving(without_
 def test_no_test_begins_before_its_current_is_sure_and_the_worst_load_is_stated_here(
     without_meter: Site, installer: Page
 ) -> None:
-    act(installer, "Step test: yard", "Begin the test")
+    charger = step(installer, "Step test: yard")
+    expect(charger).to_contain_text(re.compile("At yard now: "), timeout=120_000)
+    charger.get_by_role("button", name="Begin the test").click()
     expect(installer.get_by_role("alert")).to_contain_text("There is no current yet that is sure for a test.")
     worst = step(installer, "The building’s worst load")
     for line, amps in (("L1", "16"), ("L2", "12.5"), ("L3", "8")):

@@ -119,7 +119,7 @@ def test_a_charger_that_falls_both_times_honours_its_lease() -> None:
     result = made(Wallbox())
     assert result.honoured is True
     assert result.linked is not None
-    assert result.linked.before_a == 24.0
+    assert result.linked.before_a == 28.0
     assert result.linked.after_s is not None
     assert result.linked.after_s <= 2.0
 
@@ -140,7 +140,7 @@ def test_a_charger_that_stays_does_not_honour_it_and_its_link_is_not_cut_for_tha
     result = made(Wallbox(honours=False))
     assert result.honoured is False
     assert result.linked is not None
-    assert result.linked.last_a == 24.0
+    assert result.linked.last_a == 28.0
     assert result.cut is None
 
 
@@ -214,7 +214,7 @@ def test_a_command_that_takes_current_away_passes_and_ends_the_test() -> None:
         amps = test.most_a()[LEFT]
         answer = SetpointAnswer(charger=LEFT, at_s=min(now_s, 12.0), limit_a=amps, accepted=True, lease_end_s=52.0)
         test.see([answer, ChargerReport(charger=LEFT, at_s=now_s, currents=PhaseAmps((amps,) * 3))], None, now_s)
-    assert test.holds_back(command(24.0), ())
+    assert test.holds_back(command(28.0), ())
     assert not test.holds_back(command(10.0), ())
     test.see([], None, now_s + 1.0)
     assert test.ending is Ending.DONE
@@ -243,7 +243,7 @@ def command(limit_a: float) -> Command:
 
 
 def test_its_current_comes_from_the_worst_load_alone() -> None:
-    assert sure_room(site(worst_a=12.0), LEFT).high_a == 24.0
+    assert sure_room(site(worst_a=12.0), LEFT).high_a == 28.0
     assert sure_room(site(worst_a=25.0), LEFT).high_a == 15.0
     with pytest.raises(NoSureRoom, match="worst load"):
         sure_room(site(worst_a=32.0), LEFT)
@@ -270,4 +270,4 @@ def test_all_others_are_paused_while_it_lasts() -> None:
     test.see([], None, 30.0)
     assert test.most_a() == {"left": 0.0, "right": 0.0}
     test.see([], None, 31.0)
-    assert test.most_a() == {"left": 24.0, "right": 0.0}
+    assert test.most_a() == {"left": 28.0, "right": 0.0}

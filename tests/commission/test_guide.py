@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
@@ -13,11 +13,11 @@ from ampacity.commission.dossier import Done, Dossier, Made
 from ampacity.commission.expiry import Expiry, Fall, Open
 from ampacity.commission.guide import ChargerNow, MeterNow, Task, Things, guide, is_checked
 from ampacity.commission.selfcheck import Verdict
+from ampacity.commission.steptest.following import Follows
 from ampacity.commission.steptest.judgement import Answer
 from ampacity.commission.steptest.judgement import Verdict as StepVerdict
 from ampacity.commission.steptest.mounting import Wiring
 from ampacity.commission.steptest.procedure import Ending
-from ampacity.commission.steptest.response import Follows
 from ampacity.core.phases import Line
 from ampacity.core.site import ChargerId, Site
 
@@ -30,7 +30,7 @@ STAYED = Fall(False, None, 16.0, 16.0)
 
 
 def basis(**of: str) -> Basis:
-    chargers = {LEFT: of.get("left", "CP1 main 3"), RIGHT: "CP2 main 3"}
+    chargers: dict[str, str] = {LEFT: of.get("left", "CP1 main 3"), RIGHT: "CP2 main 3"}
     return Basis(
         supply="three-phase 230 V",
         chargers=chargers,
@@ -72,13 +72,13 @@ def codes(one: Task) -> list[str]:
     return [finding.code for finding in one.findings]
 
 
-def done(code: str, then: Basis | None = None, **values: float | str) -> Dossier:
+def done(code: str, then: Basis | None = None, values: Mapping[str, float | str] | None = None) -> Dossier:
     found = things() if then is None else things(now=then)
-    return Dossier().with_done(code, Done(by="Ina", at_s=1000.0, values=values, basis=found.basis_of(code)))
+    return Dossier().with_done(code, Done(by="Ina", at_s=1000.0, values=values or {}, basis=found.basis_of(code)))
 
 
 def switches(**values: float | str) -> Dossier:
-    return done("switches", **{key.replace("__", "."): value for key, value in values.items()})
+    return done("switches", values={key.replace("__", "."): value for key, value in values.items()})
 
 
 def made(then: Basis | None = None) -> Made:
@@ -170,7 +170,7 @@ def test_a_car_that_has_drawn_more_than_the_switch_means_tells_that_it_is_wrong(
 def read(*typed: float, shown: Sequence[float] = (9.0, 4.0, 3.0), then: Basis | None = None) -> Dossier:
     values = {f"main.L{n}": amps for n, amps in enumerate(typed, 1)}
     values |= {f"main.L{n}.shown": amps for n, amps in enumerate(shown, 1)}
-    return done("reading", then, **values)
+    return done("reading", then, values)
 
 
 def test_a_meter_that_agrees_with_a_clamp_in_any_order_may_be_gone_by() -> None:

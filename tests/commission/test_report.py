@@ -50,8 +50,8 @@ def everything() -> tuple[Things, Dossier]:
     dossier = expired(before=read(9.0, 6.0, 5.5, shown=(9.1, 6.25, 5.5)))
     dossier = dossier.with_step(verdict([ORDER]), 24.0, made())
     bus = replace(measured(ohm=120.0).done["bus"], values={"ohm": 120.0, "note": "Klemme gelöst & neu <gesetzt>"})
-    switches = {"position": "T", "rotary.left": 7.0, "means_a.left": 32.0}
-    wiring = {"cable": "J-Y(St)Y 2×2×0,8", "section_mm2": 0.5}
+    switches: dict[str, float | str] = {"position": "T", "rotary.left": 7.0, "means_a.left": 32.0}
+    wiring: dict[str, float | str] = {"cable": "J-Y(St)Y 2×2×0,8", "section_mm2": 0.5}
     for code, values in (("switches", switches), ("wiring", wiring)):
         done = Done(by="Jörg Müller-Lüdenscheidt", at_s=2000.0, values=values, basis=found.basis_of(code))
         dossier = dossier.with_done(code, done)

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from ampacity.devices.catalogue import charger_families
+from ampacity.devices.catalogue import charger_families, direct_families
 from ampacity.devices.charger_family import ChargerFamily
 from ampacity.devices.charger_reference import chargers_page
+from ampacity.devices.direct_file import is_direct
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "chargers.md"
 FILES = sorted(
@@ -23,10 +24,12 @@ FILES = sorted(
     key=lambda file: file.name,
 )
 by_file = pytest.mark.parametrize("file", FILES, ids=lambda f: f.name)
+OF_OCPP = [file for file in FILES if not is_direct(tomllib.loads(file.read_text(encoding="utf-8")))]
+by_ocpp_file = pytest.mark.parametrize("file", OF_OCPP, ids=lambda f: f.name)
 
 
 def test_the_page_on_chargers_is_the_one_the_catalogue_makes() -> None:
-    assert PAGE.read_text(encoding="utf-8") == chargers_page(charger_families().values()), (
+    assert PAGE.read_text(encoding="utf-8") == chargers_page(charger_families().values(), direct_families().values()), (
         "Run: python -m ampacity.devices.charger_reference > docs/reference/chargers.md"
     )
 
@@ -36,7 +39,7 @@ def test_a_charger_file_is_named_after_its_family(file: Path) -> None:
     assert f"{tomllib.loads(file.read_text(encoding='utf-8'))['id']}.toml" == file.name
 
 
-@by_file
+@by_ocpp_file
 def test_a_charger_file_says_nothing_that_is_the_default(file: Path) -> None:
     usual = ChargerFamily(id="", maker="")
     document = tomllib.loads(file.read_text(encoding="utf-8"))
@@ -45,7 +48,7 @@ def test_a_charger_file_says_nothing_that_is_the_default(file: Path) -> None:
             assert document[field.name] != getattr(usual, field.name), field.name
 
 
-@by_file
+@by_ocpp_file
 def test_a_match_is_of_beginnings_in_lower_case(file: Path) -> None:
     for match in tomllib.loads(file.read_text(encoding="utf-8")).get("match", ()):
         assert set(match) <= {"vendor", "model", "firmware"}

@@ -14,6 +14,7 @@ from tests.integration.quick import QuickLoop, QuickTime
 
 from ampacity.app import App
 from ampacity.commission.dossier import Dossier, KeptDossier
+from ampacity.commission.tester import JUDGING
 from ampacity.config.site_toml import load
 from ampacity.core.decision import Decision
 from ampacity.core.observations import Observation, Observed
@@ -181,9 +182,15 @@ class Scene:
         self.app.begin_test("expiry", charger, checked=False, by="Ina")
 
     async def ended(self, within_s: float = 400.0) -> None:
-        """The test is over, and what came of it is kept."""
-        await self.until(lambda: self.app.tester.progress is None, within_s)
-        await asyncio.to_thread(self.app.tester.wait, 20.0)
+        """The test is over, and what came of it is kept. Time stands still while it is reckoned."""
+        tester = self.app.tester
+        kind = "" if tester.progress is None else tester.progress.kind
+        await self.until(lambda: tester.progress is None or tester.progress.stage == JUDGING, within_s)
+        if kind == "step":
+            tester.wait(60.0)
+        else:
+            await asyncio.to_thread(tester.wait, 60.0)  # it may want the loop
+        assert not tester.is_judging
 
     @property
     def offers_a(self) -> dict[str, float]:

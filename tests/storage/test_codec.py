@@ -86,6 +86,7 @@ observations: st.SearchStrategy[Observation] = st.one_of(
         power_w=maybe,
         energy_wh=st.none() | whole,
         soc_pct=maybe,
+        phases_on=st.none() | whole,
     ),
     st.builds(ChargerLink, charger=chargers, at_s=numbers, online=st.booleans()),
     answers,
@@ -116,6 +117,7 @@ memories = st.builds(
             refusals=whole,
             strays=whole,
             mask=whole,
+            phases_on=st.none() | whole,
             want=st.sampled_from(Want),
         ),
         max_size=2,
@@ -150,6 +152,7 @@ seen_of_chargers = st.builds(
     first=st.booleans(),
     most_a=maybe,
     hold=st.none() | st.sampled_from(Hold),
+    phases_on=st.none() | whole,
 )
 observeds = st.builds(
     Observed,

@@ -17,6 +17,7 @@ from ampacity.api.ports import Services
 from ampacity.api.problems import Problem, response
 from ampacity.config.charger_code import CodeMistyped, NoIdentity
 from ampacity.core.errors import AmpacityError
+from ampacity.links.direct.charger import PhasesFixed
 from ampacity.runtime.tags import TagInvalid, TagTaken, TagUnknown
 from ampacity.storage import sign_ins
 from ampacity.storage.accounts import Account, AccountUnknown, EmailInvalid, EmailTaken, LastOwner, digest
@@ -175,6 +176,7 @@ REFUSALS: Mapping[type[AmpacityError], _Told] = {
     TagTaken: _Told(409, "tag"),
     TagUnknown: _Told(404),
     CodeMistyped: _Told(422, "code"),
+    PhasesFixed: _Told(409, "phases"),
     NoIdentity: _Told(409),
 }
 """What the rooms below refuse, and how it is told."""

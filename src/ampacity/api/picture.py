@@ -135,6 +135,8 @@ class ChargerShown(BaseModel):
     power_w: float | None
     energy_wh: int | None
     soc_pct: float | None
+    phases_on: int | None
+    """1 or 3, where it can change that; 0: it changes it now. None: it can't, or does not tell."""
     cause: CauseShown | None
     """None: it has its own maximum."""
     place: PlaceShown | None
@@ -260,6 +262,7 @@ def _charger(
         power_w=seen.power_w,
         energy_wh=seen.energy_wh,
         soc_pct=seen.soc_pct,
+        phases_on=seen.phases_on,
         cause=None if setpoint.held_by is None else _cause(installation, setpoint.held_by, latest, views),
         place=None
         if setpoint.place is None

@@ -88,6 +88,14 @@ class Control(Protocol):
         """Of the test that is under way; None: there is none."""
         ...
 
+    def switch_phases(self, charger: ChargerId, phases: int) -> None:
+        """Begins to charge on one phase or on three. Returns once that is under way.
+
+        Raises:
+            PhasesFixed: it can't, or not now.
+        """
+        ...
+
     def restart(self) -> None:
         """Ends the controller, which starts anew. Returns before it does."""
         ...

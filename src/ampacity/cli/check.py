@@ -151,8 +151,11 @@ def _charger_words(charger: Charger, site: Site, installation: Installation) -> 
     connection = installation.chargers[site.index_of_charger[charger.id]]
     phases = f"unknown wiring, {charger.phases} phase{'s' if charger.phases > 1 else ''}"
     lines = phases if charger.wiring is None else "-".join(line.name for line in charger.wiring)
-    words = f"charger [bold]{charger.id}[/] ({escape(connection.ocpp_id)}"
-    words += ")" if connection.family == "auto" else f", {connection.family})"
+    if connection.direct is not None:
+        words = f"charger [bold]{charger.id}[/] ({connection.direct.device} at {escape(connection.direct.address)})"
+    else:
+        words = f"charger [bold]{charger.id}[/] ({escape(connection.ocpp_id)}"
+        words += ")" if connection.family == "auto" else f", {connection.family})"
     words += f": {lines}, {charger.min_a:g} to {charger.max_a:g} A"
     words += f", safe {charger.safe_a:g} A" if charger.guarded else ", unguarded"
     if charger.rank != 1 or charger.weight != 1.0:
@@ -190,7 +193,9 @@ def _document(installation: Installation, site: Site, lines: tuple[ProofLine, ..
         "chargers": [
             {
                 "id": c.id,
-                "ocpp_id": connection.ocpp_id,
+                "ocpp_id": connection.ocpp_id if connection.direct is None else None,
+                "device": None if connection.direct is None else connection.direct.device,
+                "address": None if connection.direct is None else connection.direct.address,
                 "circuit": c.circuit,
                 "lines": None if c.wiring is None else [line.name for line in c.wiring],
                 "min_a": c.min_a,

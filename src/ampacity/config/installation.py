@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import URL
 
+from ampacity.config.direct_place import DirectConnection
 from ampacity.config.meter_place import MeterConnection
 from ampacity.core.features import Features
 from ampacity.core.schedule import Schedule
@@ -18,7 +19,7 @@ from ampacity.core.site import ChargerId, CircuitId, Site
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChargerConnection:
-    """How a charger names itself."""
+    """How a charger names itself, or where it is asked."""
 
     charger: ChargerId
     ocpp_id: str
@@ -34,6 +35,8 @@ class ChargerConnection:
     """The name in its certificate; None: `ocpp_id`."""
     ocpp_versions: tuple[str, ...] = ()
     """The versions of OCPP that are spoken with it; empty: those that its family speaks well."""
+    direct: DirectConnection | None = None
+    """None: it connects by itself, over OCPP. Else nothing of the above counts, but for its name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,7 @@ JSON, MQTT, CHARGER, SUM = "json", "mqtt", "charger", "sum"
 """Kinds of meters that need no family."""
 CHARGER_PERIOD_S = 10.0
 """So often a charger tells of the building's supply, if it does."""
-_HOST = re.compile(r"[A-Za-z0-9._-]+|\[?[0-9A-Fa-f:.]+(%[A-Za-z0-9._-]+)?\]?")
+HOST = re.compile(r"[A-Za-z0-9._-]+|\[?[0-9A-Fa-f:.]+(%[A-Za-z0-9._-]+)?\]?")
 _HOST_AND_PORT = re.compile(r"(?:[a-z]+://)?([A-Za-z0-9._-]+)(?::(\d+))?/?")
 _KEY = re.compile(r"[0-9A-Fa-f]{32}")
 _BROKER = re.compile(r"mqtts?://[A-Za-z0-9._-]+(:\d{1,5})?/?")
@@ -120,8 +120,8 @@ class MeterReader:
     def _http(self, table: Table, family: JsonFamily | None) -> HttpPlace:
         host, url = table.optional_text("host"), table.optional_text("url")
         push = table.switch("push", False) if family is not None else False
-        if host and not _HOST.fullmatch(host):
-            table.wrong("host", f"{shown(host)} is no host name or address.", _host_remedy(host))
+        if host and not HOST.fullmatch(host):
+            table.wrong("host", f"{shown(host)} is no host name or address.", host_remedy(host))
         if url and not _URL.fullmatch(url):
             table.wrong("url", f"{shown(url)} is no address.", 'Write it as url = "http://10.0.0.9/status".')
         if (host is None) == (url is None):
@@ -249,12 +249,12 @@ def _host_or_serial(table: Table, network: str, cable: str) -> tuple[str | None,
     if ("host" in table) == ("serial" in table):
         what = "both host and serial are given." if "host" in table else "neither host nor serial is given."
         table.wrong("", what, f'Give host = "10.0.0.7" ({network}) or serial = "/dev/ttyUSB0" ({cable}), not both.')
-    if host and not _HOST.fullmatch(host):
-        table.wrong("host", f"{shown(host)} is no host name or address.", _host_remedy(host))
+    if host and not HOST.fullmatch(host):
+        table.wrong("host", f"{shown(host)} is no host name or address.", host_remedy(host))
     return host, serial
 
 
-def _host_remedy(given: str) -> str:
+def host_remedy(given: str) -> str:
     if parts := _HOST_AND_PORT.fullmatch(given):
         return f'Write host = "{parts[1]}"{f" and port = {parts[2]}" if parts[2] else ""}.'
     return 'Give only the name or address, as host = "10.0.0.7"; the port has a key of its own.'

@@ -99,7 +99,7 @@ def door_warnings(connections: Sequence[ChargerConnection], ocpp: OcppSettings) 
     if ocpp.listen in THIS_MACHINE:
         return []
     warnings = []
-    bare = [c.charger for c in connections if c.security_profile == 0]
+    bare = [c.charger for c in connections if c.direct is None and c.security_profile == 0]
     if bare:
         warnings.append(
             f"chargers {', '.join(bare)}: no password, so anything on the network can pose as one. "

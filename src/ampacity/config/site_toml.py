@@ -12,6 +12,8 @@ from typing import Any
 
 from sqlalchemy import URL
 
+from ampacity.config.direct_place import DirectConnection
+from ampacity.config.direct_toml import direct_of, direct_warnings
 from ampacity.config.features_toml import app_of, feature_warnings, features_of, network, schedules_of, zone_of
 from ampacity.config.installation import (
     ChargerConnection,
@@ -39,7 +41,13 @@ from ampacity.core.errors import SiteError
 from ampacity.core.features import Feature, Features
 from ampacity.core.phases import Line, PhaseAmps, Supply
 from ampacity.core.site import Charger, ChargerId, Circuit, CircuitId, Meter, MeterId, PauseMode, Site
-from ampacity.devices.catalogue import charger_families, json_families, meter_families, p1_families
+from ampacity.devices.catalogue import (
+    charger_families,
+    direct_families,
+    json_families,
+    meter_families,
+    p1_families,
+)
 
 NOMINAL_V = {
     Supply.SINGLE_PHASE: 230.0,
@@ -129,6 +137,7 @@ class _Reader:
             modbus=tuple(meter_families()), p1=p1_families(), json=json_families(), password=self._password
         )
         self.charger_families = tuple(charger_families())
+        self.direct_families = direct_families()
         self.mistakes: list[Mistake] = []
         self.warnings: list[str] = []
 
@@ -289,6 +298,20 @@ class _Reader:
             min_interval_s=table.number("min_interval_s", 5.0, 0, 3600, "s"),
             guarded=table.switch("guarded", True),
         )
+        if (direct := direct_of(table, self.direct_families)) is not None:
+            table.done()
+            if (family := self.direct_families.get(direct.device)) is not None:
+                self.warnings += direct_warnings(name, family, charger.safe_a)
+            return charger, ChargerConnection(
+                charger=name,
+                ocpp_id=name,
+                family="auto",
+                password=None,
+                password_hash=None,
+                security_profile=0,
+                certificate_cn=None,
+                direct=direct,
+            )
         password, password_hash = self._password(table), password_hash_of(table)
         has_password = any(key in table for key in _PASSWORDS)
         profile = profile_of(table, ocpp, has_password=has_password)
@@ -453,14 +476,38 @@ class _Reader:
             if one.serial is not None and _port(other := buses.setdefault(one.serial, one)) != _port(one):
                 what = f"baud, parity or stop_bits differ from those of meter {other.meter}, on the same serial line."
                 self._wrong(place, what, "Set all meters on one line alike.")
+        taken = {address: f"meter {one.meter}" for address, one in addresses.items()}
+        lines: dict[str, tuple[str, object]] = {
+            serial: (f"meter {one.meter}", _port(one)) for serial, one in buses.items()
+        }
         ids: dict[str, str] = {}
         for charger, connection in chargers:
-            if (first := ids.setdefault(connection.ocpp_id, charger.id)) != charger.id:
+            if connection.direct is not None:
+                self._check_place(charger.id, connection.direct, taken, lines)
+            elif (first := ids.setdefault(connection.ocpp_id, charger.id)) != charger.id:
                 self._wrong(
                     f"chargers.{charger.id}.ocpp_id",
                     f"{shown(connection.ocpp_id)} is the identity of charger {first}, too.",
                     "Give each charger its own identity, as set on the charger.",
                 )
+
+    def _check_place(
+        self,
+        charger: ChargerId,
+        direct: DirectConnection,
+        taken: dict[str, str],
+        lines: dict[str, tuple[str, object]],
+    ) -> None:
+        """Against who has the same address, or is on the same serial line."""
+        me = f"charger {charger}"
+        if (holder := taken.setdefault(direct.address.lower(), me)) != me:
+            what = f"{direct.address} is the address of {holder}, too."
+            self._wrong(f"chargers.{charger}", what, "Give each its own unit, or its own socket, as set on the device.")
+        if direct.serial is not None:
+            first, frames = lines.setdefault(direct.serial, (me, direct.frames))
+            if frames != direct.frames:
+                what = f"baud, parity or stop_bits differ from those of {first}, on the same serial line."
+                self._wrong(f"chargers.{charger}", what, "Set all devices on one line alike.")
 
     def _check_features(self, features: Features, circuits: list[Circuit], chargers: list[ChargerId]) -> None:
         if Feature.SINGLE in features.on and len(chargers) > 1:

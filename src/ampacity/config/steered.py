@@ -7,11 +7,12 @@ from typing import TypeVar
 
 from ampacity.config.installation import Installation
 from ampacity.core.site import Charger, Site
-from ampacity.devices.catalogue import DeviceUnknown, charger_families
+from ampacity.devices.catalogue import DeviceUnknown, charger_families, direct_families
 from ampacity.devices.charger_family import ChargerFamily
+from ampacity.devices.direct_family import DirectFamily
 from ampacity.devices.meter_family import MeterFamily
 
-Family = TypeVar("Family", MeterFamily, ChargerFamily)
+Family = TypeVar("Family", MeterFamily, ChargerFamily, DirectFamily)
 
 
 def effective(installation: Installation) -> Site:
@@ -20,9 +21,13 @@ def effective(installation: Installation) -> Site:
     Raises:
         DeviceUnknown: a family is not in the catalogue.
     """
-    families = charger_families()
+    families, directs = charger_families(), direct_families()
     chargers = []
     for charger, connection in zip(installation.site.chargers, installation.chargers, strict=True):
+        if connection.direct is not None:
+            direct = family_named(directs, connection.direct.device, f"chargers.{charger.id}.device")
+            chargers.append(charger if direct is None else _as_direct(charger, direct))
+            continue
         family = family_named(families, connection.family, f"chargers.{charger.id}.family")
         chargers.append(charger if family is None else _as_family(charger, family))
     site = installation.site
@@ -45,6 +50,21 @@ def _as_family(charger: Charger, family: ChargerFamily) -> Charger:
         lease_s=max(charger.lease_s, family.lease_s or 0.0),
         min_interval_s=max(charger.min_interval_s, family.min_interval_s or 0.0),
         guarded=guarded,
+    )
+
+
+def _as_direct(charger: Charger, family: DirectFamily) -> Charger:
+    limit, watchdog = family.limit, family.watchdog
+    least_a = max(charger.min_a, limit.least_a)
+    # One that can't fall as low as its safe current, say to nothing, does not guard.
+    guarded = family.guardable and watchdog is not None and charger.safe_a >= watchdog.safe_least_a
+    return replace(
+        charger,
+        min_a=least_a,
+        max_a=max(least_a, min(charger.max_a, limit.most_a)),
+        step_a=max(charger.step_a, limit.step_a),
+        min_interval_s=max(charger.min_interval_s, family.min_interval_s or 0.0),
+        guarded=charger.guarded and guarded,
     )
 
 

@@ -150,6 +150,7 @@ _CHARGERS = """\
 # One table a charger. `lines`: the supply's lines in the charger's own order (its L1 first), or "unknown".
 # `safe_a`: what it falls back to by itself when the controller is gone; 0 pauses it.
 # More keys: min_a, step_a, rank (1 comes first), weight, security_profile, family, lease_s, min_interval_s.
+# One that is asked over Modbus or HTTP has, instead of ocpp_id: device (from `ampacity devices`) and host or serial.
 # Give each a password where it can take one: ampacity charger password site.toml CHARGER
 """
 _CHARGER = """\

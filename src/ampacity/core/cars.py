@@ -80,6 +80,7 @@ def updated(
     """
     memory = _with_link(charger, seen, memory, now_s, start_s)
     memory = _with_answer(charger, seen, memory)
+    memory = _with_phases(seen, memory)
     memory = _with_draw(charger, supply, volts, seen, memory)
     memory = _with_obedience(seen, memory, now_s)
     memory = _with_want(charger, seen, memory, now_s)
@@ -153,6 +154,13 @@ def _with_answer(charger: Charger, seen: ChargerSeen, memory: ChargerMemory) -> 
     return memory._replace(answer_s=answer.at_s, answered=False, refusals=refusals, retry_s=retry_s)
 
 
+def _with_phases(seen: ChargerSeen, memory: ChargerMemory) -> ChargerMemory:
+    """A charger that has changed between one and three phases may draw on any, until its car shows on which."""
+    if seen.phases_on is None or seen.phases_on == memory.phases_on:
+        return memory
+    return memory._replace(phases_on=seen.phases_on, mask=0)
+
+
 def _with_draw(
     charger: Charger, supply: Supply, volts: float, seen: ChargerSeen, memory: ChargerMemory
 ) -> ChargerMemory:
@@ -181,7 +189,7 @@ def _with_draw(
         draw_before_a=memory.draw_low_a,
         draw_s=seen.measured_at_s,
         draw_before_s=memory.draw_s,
-        mask=in_use if high >= MASK_A else memory.mask,
+        mask=in_use if high >= MASK_A and memory.phases_on != 0 else memory.mask,
         cap_a=cap_a,
         back_s=seen.measured_at_s if more else memory.back_s,
     )

@@ -93,6 +93,8 @@ class ChargerMemory(NamedTuple):
     served_as: float = 0.0
     """What it was offered while it wanted current, in ampere-seconds, fading with time; as of `served_s`."""
     served_s: float = 0.0
+    phases_on: int | None = None
+    """As it told last; 0: it changes them, and all are counted."""
 
 
 class PlaceMemory(NamedTuple):

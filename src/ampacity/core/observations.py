@@ -78,6 +78,9 @@ class ChargerReport:
 
     soc_pct: float | None = None
 
+    phases_on: int | None = None
+    """On how many phases it charges, where it can change that; 0: it changes it now."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChargerLink:
@@ -206,6 +209,8 @@ class ChargerSeen(NamedTuple):
     most_a: float | None = None
     """By the features that go by the clock or the sun; None: no limit."""
     hold: Hold | None = None
+    phases_on: int | None = None
+    """None: it can't change them, or has not told."""
 
     def is_paused(self, now_s: float) -> bool:
         """Whether a person's wish to pause it holds."""
@@ -295,4 +300,5 @@ def _with_report(seen: ChargerSeen, report: ChargerReport) -> ChargerSeen:
         measured_at_s=report.at_s if measured else seen.measured_at_s,
         energy_wh=seen.energy_wh if report.energy_wh is None else report.energy_wh,
         soc_pct=seen.soc_pct if report.soc_pct is None else report.soc_pct,
+        phases_on=seen.phases_on if report.phases_on is None else report.phases_on,
     )

@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 from ampacity.core.errors import DeviceError
 from ampacity.devices.announced import Announcement, announcement_of
 from ampacity.devices.charger_family import ChargerFamily, charger_family_of
+from ampacity.devices.direct_family import DirectFamily
+from ampacity.devices.direct_file import direct_family_of, is_direct
 from ampacity.devices.json_family import JsonFamily, json_family_of
 from ampacity.devices.meter_family import MeterFamily, family_of
 from ampacity.devices.p1_family import P1Family, p1_family_of
@@ -20,10 +22,11 @@ ADDED_FILES = "AMPACITY_DEVICES"
 """The variable of the environment with files of the user's own, separated as in PATH. `--device FILE` adds to it. In
 the environment, since site.toml is read again at each save, in several threads, and after a restart."""
 
-METER, CHARGER, P1, JSON = "meter", "charger", "p1", "json"
-"""Kinds of families: of meters over Modbus, of chargers, of meters with a customer port, and with documents."""
+METER, CHARGER, DIRECT, P1, JSON = "meter", "charger", "direct", "p1", "json"
+"""Kinds of families: of meters over Modbus, of chargers over OCPP and of those that are asked, of meters with a
+customer port, and with documents."""
 
-Family = TypeVar("Family", MeterFamily, ChargerFamily, P1Family, JsonFamily)
+Family = TypeVar("Family", MeterFamily, ChargerFamily, DirectFamily, P1Family, JsonFamily)
 
 
 class DeviceUnknown(DeviceError):
@@ -60,12 +63,19 @@ def json_families() -> dict[str, JsonFamily]:
 
 
 def charger_families() -> dict[str, ChargerFamily]:
-    """All families of chargers by id, as `meter_families`."""
+    """All families of chargers with OCPP by id, as `meter_families`."""
     return _families("chargers", CHARGER, charger_family_of)
+
+
+def direct_families() -> dict[str, DirectFamily]:
+    """All families of chargers that are asked over Modbus or HTTP by id, as `meter_families`."""
+    return _families("chargers", DIRECT, direct_family_of)
 
 
 def kind_of(document: Mapping[str, Any]) -> str:
     """What a family's file is about, by its content."""
+    if is_direct(document):
+        return DIRECT
     if "registers" in document:
         return METER
     if "specification" in document:

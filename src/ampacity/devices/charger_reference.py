@@ -4,12 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ampacity.devices.catalogue import charger_families
+from ampacity.devices.catalogue import charger_families, direct_families
 from ampacity.devices.charger_family import ChargerFamily
+from ampacity.devices.direct_family import (
+    HTTP,
+    LIFE,
+    READ,
+    VALIDITY,
+    WRITE_LIMIT,
+    DirectFamily,
+    Limit,
+    Point,
+    Watchdog,
+    Write,
+)
 
 _HEAD = """# Chargers
 
-Made from the files in `src/ampacity/devices/chargers`.
+Made from the files in `src/ampacity/devices/chargers`; [add a charger in one file](../how-to/add-a-charger.md).
+Chargers are steered in one of two ways: they connect [over OCPP](#over-ocpp), or they are asked
+[over Modbus or HTTP](#over-modbus-or-http).
+
+## Over OCPP
 
 Any charger with OCPP 1.6J, 2.0.1 or 2.1 and smart charging can be steered: [what is spoken with it](ocpp.md). It
 connects to `ws://HOST:PORT/IDENTITY` (`wss://` with a certificate), and its identity stands in site.toml as `ocpp_id`.
@@ -25,6 +41,42 @@ the next safer one that it takes, and the log says which. Whose tag may charge:
 Of a family only what differs from the standard is listed.
 """
 
+_DIRECT_HEAD = """## Over Modbus or HTTP
+
+Put the id of the family as `device` under `[chargers.NAME]` in site.toml, and where it is: `host`, or `serial` for one
+on RS485. `unit`, `port`, `baud`, `parity` and `stop_bits` have the family's defaults; chargers and meters on one serial
+line, or behind one gateway, share it. A charger with several sockets has `socket` as well.
+
+A current is set on the family's own grid, rounded down, and counts as set once the charger shows it, or, where it shows
+none, once its car draws no more; its answer alone counts only where it tells neither. Nothing is written that is kept
+in EEPROM, as far as the sources say.
+
+What a charger does when it hears nothing more decides what is counted when it can't be reached. Its time and its safe
+current are set when it is connected to, read back, and looked at each minute. It is fed at a quarter of its time, and
+only while the controller renews the setpoint; when the controller does not, the charger is told its safe current, and
+fed no more. Where the time or the safe current can't be set or read, it is *unguarded*: out of reach it counts at its
+maximum. "Expires" is how long after the last word it has fallen at the latest, for leases of 120 s.
+
+**No family here has been confirmed on hardware by this project** unless the last column names who did: the facts are
+from the sources below each, the samples typed from them, and the link was tried against a simulator made from the same
+file. `ampacity check`, the log and the app say so when such a family is used. Make the step test and the expiry test
+before you rely on one.
+"""
+_TABLE = (
+    "| device | makes | over | step | least to most | a pause is | a limit is confirmed by | asked every | "
+    "current by phase | 1/3 phases | kept alive by | expires | guarded | confirmed on hardware |"
+)
+_WITHOUT = """## Without registers
+
+| maker | steered over | why not directly |
+|---|---|---|
+| Wallbox | OCPP | no public map of registers; on its RS485 port it is the master of its own meter |
+| Easee | OCPP, its cloud | no local interface but OCPP |
+| Zaptec | OCPP, its cloud | no local interface but OCPP |
+
+Chargers are not steered over a maker's cloud: what the building needs must not wait for the internet.
+"""
+
 _LEASES = {
     "two-period": "the limit, then the safe current, in one profile",
     "duration": "the profile ends, and the lasting one below it rules",
@@ -32,13 +84,17 @@ _LEASES = {
 }
 
 
-def chargers_page(families: Iterable[ChargerFamily]) -> str:
+def chargers_page(families: Iterable[ChargerFamily], direct: Iterable[DirectFamily]) -> str:
     """Markdown; the same families give the same page."""
-    return "\n".join([_HEAD, *(line for family in families for line in _chapter(family))]).rstrip() + "\n"
+    asked = list(direct)
+    lines = [_HEAD, *(line for family in families for line in _chapter(family))]
+    lines += [_DIRECT_HEAD, _TABLE, "|" + "---|" * (_TABLE.count("|") - 1), *(_row(one) for one in asked), ""]
+    lines += [line for family in asked for line in _direct_chapter(family)]
+    return "\n".join([*lines, _WITHOUT]).rstrip() + "\n"
 
 
 def _chapter(family: ChargerFamily) -> Iterator[str]:
-    yield f"## {family.id}"
+    yield f"### {family.id}"
     yield ""
     models = ", ".join(family.models)
     yield f"Any maker: {models}." if family.maker == "any" else f"{family.maker} {models}."
@@ -103,5 +159,143 @@ def _differs(family: ChargerFamily) -> Iterator[tuple[str, str]]:
         yield "is spoken with in", " or ".join(f"OCPP {one}" for one in family.ocpp_versions)
 
 
+# --- over Modbus or HTTP ---
+
+_KEPT = {
+    VALIDITY: "setting the current again",
+    WRITE_LIMIT: "setting the current again",
+    READ: "any request",
+    LIFE: "a register for it",
+}
+LEASE_S = 120.0
+
+
+def _row(family: DirectFamily) -> str:
+    limit, watchdog = family.limit, family.watchdog
+    most = "" if limit.most_a == float("inf") else f" to {limit.most_a:g} A"
+    cells = (
+        f"[{family.id}](#{family.id})",
+        family.maker,
+        ", ".join(family.transports),
+        f"{limit.step_a:g} A",
+        f"{limit.least_a:g} A{most or ' up'}",
+        _pause(limit),
+        _confirmed(family),
+        f"{family.period_s:g} s",
+        {0: "no", 1: "one for all", 3: "yes"}[len(family.currents)],
+        "no" if family.phases is None else "yes",
+        "nothing known" if watchdog is None else _KEPT[watchdog.kind],
+        _expires(watchdog),
+        _guarded(family),
+        family.hardware or "nobody",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _guarded(family: DirectFamily) -> str:
+    if family.watchdog is None or not family.guardable:
+        return "**no**"
+    least_a = family.watchdog.safe_least_a
+    return f"with a safe current of {least_a:g} A or more" if least_a else "yes"
+
+
+def _pause(limit: Limit) -> str:
+    parts = [_written(one) for one in limit.pause]
+    if limit.pause_a is not None:
+        parts.append(f"{limit.pause_a:g} A")
+    return ", ".join(parts)
+
+
+def _confirmed(family: DirectFamily) -> str:
+    if family.limit.shown is not None:
+        return "reading it back"
+    return "what its car draws" if family.currents else "its answer alone"
+
+
+def _expires(watchdog: Watchdog | None) -> str:
+    if watchdog is None or not watchdog.is_known:
+        return "not known"
+    if watchdog.kind == VALIDITY:
+        return "as set at the charger"
+    return f"{max(watchdog.least_s, min(watchdog.most_s, LEASE_S / 3)):g} s"
+
+
+def _direct_chapter(family: DirectFamily) -> Iterator[str]:
+    yield f"### {family.id}"
+    yield ""
+    yield f"{family.maker} {', '.join(family.models)}."
+    yield ""
+    yield "| | |"
+    yield "|---|---|"
+    for what, how in _facts(family):
+        yield f"| {what} | {how} |"
+    yield ""
+    yield "Sources:"
+    yield ""
+    for source in family.source:
+        yield f"- {source}"
+    yield ""
+
+
+def _facts(family: DirectFamily) -> Iterator[tuple[str, str]]:
+    if family.needs:
+        yield "needs", family.needs
+    if family.firmware_min is not None:
+        yield "firmware", f"at least {family.firmware_min}"
+    if family.protocol == HTTP:
+        yield "port", str(family.port)
+    else:
+        yield "unit, port", f"{family.unit}, {family.port}"
+    if family.serial is not None:
+        serial = family.serial
+        yield "RS485, from the factory", f"{serial.baud} baud, 8{serial.parity}{serial.stop_bits}"
+    if family.sockets > 1:
+        yield "sockets", f"up to {family.sockets}"
+    if family.single_reads:
+        yield "reads", "one value a request"
+    if family.write_pause_s:
+        yield "silence after a command", f"{family.write_pause_s:g} s"
+    if family.min_interval_s is not None:
+        yield "shortest time between commands", f"{family.min_interval_s:g} s"
+    yield "state", ", then ".join(_place(rule.point) for rule in family.state)
+    if family.currents:
+        yield "current", f"{', '.join(str(one.at) for one in family.currents)}: {_kind(family.currents[0])} A"
+    for what, point, unit in (("power", family.power, "W"), ("energy", family.energy, "Wh")):
+        if point is not None:
+            yield what, f"{_place(point)} {unit}"
+    limit = family.limit
+    yield "sets", f"{_place(limit.point)} A"
+    if limit.shown is not None and limit.shown != limit.point:
+        yield "shows its limit in", f"{_place(limit.shown)} A"
+    if limit.go:
+        yield "goes on by", ", ".join(_written(one) for one in limit.go)
+    if (watchdog := family.watchdog) is not None:
+        if watchdog.timeout is not None:
+            yield "falls back after", f"{_place(watchdog.timeout)} s"
+        if watchdog.safe is not None:
+            least = f", {watchdog.safe_least_a:g} A at least" if watchdog.safe_least_a else ""
+            yield "falls back to", f"{_place(watchdog.safe)} A{least}"
+        if watchdog.feed:
+            yield "is fed by", ", ".join(_written(one) for one in watchdog.feed)
+        if watchdog.what:
+            yield "note", watchdog.what
+    if family.phases is not None:
+        yield "phases", f"{_place(family.phases.point)}, one: {family.phases.one:g}, three: {family.phases.three:g}"
+    yield "verified", family.verified
+
+
+def _place(point: Point) -> str:
+    return f"{point.at}: {_kind(point)}"
+
+
+def _kind(point: Point) -> str:
+    name = "" if point.type == "json" else point.type
+    return f"{name}, in {point.scale:g}".lstrip(", ")
+
+
+def _written(write: Write) -> str:
+    return f"{write.point.at} = {write.value:g}"
+
+
 if __name__ == "__main__":
-    print(chargers_page(charger_families().values()), end="")
+    print(chargers_page(charger_families().values(), direct_families().values()), end="")

@@ -42,9 +42,9 @@ LONGEST_CHAIN = 40
 LOUD_S = 5.0
 """A serial line that was not silent once in this time is not ours alone, or disturbed."""
 
-_INPUT, _HOLDING = 4, 3
-"""Function codes of reading registers."""
-_WRITE_ONE, _WRITE = 6, 16
+_COILS, _HOLDING, _INPUT = 1, 3, 4
+"""Function codes of reading."""
+_WRITE_COIL, _WRITE_ONE, _WRITE = 5, 6, 16
 _EXCEPTION_BYTES, _WRITTEN_BYTES = 5, 8
 """Length of these answers on a serial line: Modbus Application Protocol V1.1b3, 6.6, 6.12 and 7, and two of CRC."""
 _ILLEGAL_FUNCTION = 1
@@ -64,6 +64,11 @@ class MeterSilent(DeviceError):
 
 class MeterRefuses(MeterSilent):
     """It answers, and has not what it is asked for."""
+
+    def __init__(self, what: str, *, exception: int, remedy: str | None = None) -> None:
+        super().__init__(what, remedy=remedy)
+        self.exception = exception
+        """As Modbus numbers them: 1 the function, 2 the address, 3 the value, 4 a failure, 6 busy."""
 
 
 class MeterMismatch(DeviceError):
@@ -103,6 +108,19 @@ Send = Callable[[], Awaitable[ModbusPDU]]
 Question = tuple[int, Send, Callable[[ModbusPDU], bool], int]
 """Unit, how to ask it, what answer fits, and how long that is."""
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One request to one unit, as it is to be sent."""
+
+    unit: int
+    function: int
+    """1, 3, 4: read coils, holding or input registers; 5, 6, 16: write a coil, a register, several."""
+    address: int
+    count: int = 1
+    words: tuple[int, ...] = ()
+    """What is written."""
 
 
 class Bus:
@@ -219,6 +237,19 @@ class Bus:
         """
         await self._whole(self._write(unit, address, list(words)))
 
+    async def ask(self, order: Order) -> list[int]:
+        """Exactly this request: the registers or coils that it reads; empty for one that writes.
+
+        Raises:
+            MeterSilent: no connection, no answer, or one that is not what was asked for.
+        """
+        return await self._whole(self._exactly(order))
+
+    def allow(self, answer_s: float) -> None:
+        """A device on it may take so long to answer. From the next connection on."""
+        self._answer_s = max(self._answer_s, answer_s)
+        self._loud_s = max(self._loud_s, 2 * self._answer_s)
+
     async def overhear(self, seconds: float) -> int:
         """Listens without asking; how many bytes came in this time, which nobody here has asked for.
 
@@ -273,6 +304,17 @@ class Bus:
                 answer = await self._ask(*_writing(client, unit, address, words))
         if isinstance(answer, ExceptionResponse):
             raise _refusal(unit, f"take {len(words)} registers from {address:#06x}", answer.exception_code)
+
+    async def _exactly(self, order: Order) -> list[int]:
+        async with self._lock:
+            client = await self._free(order.unit)
+            answer = await self._ask(*_ordered(client, order))
+        if isinstance(answer, ExceptionResponse):
+            deed = f"{'take' if order.words else 'give'} {order.count} registers from {order.address:#06x}"
+            raise _refusal(order.unit, deed, answer.exception_code)
+        if order.function == _COILS:
+            return [int(bit) for bit in answer.bits[: order.count]]
+        return list(answer.registers) if order.function in (_HOLDING, _INPUT) else []
 
     async def _overhear(self, seconds: float) -> int:
         async with self._lock:
@@ -413,6 +455,30 @@ def _writing(client: Client, unit: int, address: int, words: list[int]) -> Quest
     return unit, lambda: client.write_registers(address, words, device_id=unit), fits, _WRITTEN_BYTES
 
 
+def _ordered(client: Client, order: Order) -> Question:
+    unit, address = order.unit, order.address
+    match order.function:
+        case 1:
+            return (
+                unit,
+                lambda: client.read_coils(address, count=order.count, device_id=unit),
+                lambda answer: answer.function_code == _COILS and len(answer.bits) >= order.count,
+                5 + (order.count + 7) // 8,
+            )
+        case 3 | 4:
+            return _reading(client, unit, address, order.count, holding=order.function == _HOLDING)
+        case 5:
+            return (
+                unit,
+                lambda: client.write_coil(address, bool(order.words[0]), device_id=unit),
+                lambda answer: (answer.function_code, answer.address) == (_WRITE_COIL, address),
+                _WRITTEN_BYTES,
+            )
+        case 6:
+            return _writing_one(client, unit, address, order.words[0])
+    return _writing(client, unit, address, list(order.words))
+
+
 def _refusal(unit: int, deed: str, code: int) -> MeterSilent:
     if code in _BEHIND_GATEWAY:
         return MeterSilent(
@@ -421,6 +487,7 @@ def _refusal(unit: int, deed: str, code: int) -> MeterSilent:
         )
     return MeterRefuses(
         f"Unit {unit} refuses to {deed} (exception {code}).",
+        exception=code,
         remedy="Check that the device set is the one installed.",
     )
 

@@ -45,6 +45,10 @@ class Sessions:
         """The record tells of one whose end was not seen."""
         self._resumed[charger, running.session] = running
 
+    def resumed(self) -> dict[tuple[ChargerId, str], Running]:
+        """Those of which the record told, by charger and session; the newest of a charger last."""
+        return dict(self._resumed)
+
     def give(self, charger: ChargerId, session: str, account: int | None) -> None:
         """From now on it is this account's."""
         if (known := self.of(charger, session)) is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import Annotated, Literal
 
 import structlog
 from fastapi import APIRouter, Path, Query, Request
@@ -83,6 +83,12 @@ class WishGiven(Given):
     """UTC; None: until the session ends, or the car leaves."""
 
 
+class PhasesGiven(Given):
+    """On how many it is to charge."""
+
+    phases: Literal[1, 3]
+
+
 class Wished(BaseModel):
     """It is on its way into control."""
 
@@ -160,6 +166,29 @@ def wish(
     except StorageError as error:
         # Control has it already, and the log says who.
         _log.warning("wish-not-recorded", charger=id, by=person.name, wished=said, what=error.what)
+    return Wished(charger=id)
+
+
+@router.put("/chargers/{id}/phases", status_code=202)
+def phases(
+    id: ChargerName,  # noqa: A002
+    given: PhasesGiven,
+    person: Annotated[Person, access(PEOPLE, Scope.WISH)],
+    services: Reach,
+) -> Wished:
+    """Charge on one phase or on three, where the charger can change that. It pauses meanwhile, and all of its phases
+    are counted until its car shows which it uses. Drivers: for their own session, where the owner allows it."""
+    control, charger = services.control, ChargerId(id)
+    if id not in control.installation.site.index_of_charger:
+        raise NotFound(f"There is no charger {id!r}.")
+    if person.role is Role.DRIVER:
+        _let_driver(services, person, charger)
+    control.switch_phases(charger, given.phases)
+    try:
+        with keeping(services.engine()) as connection:
+            note(connection, services.wall_s(), person.name, f"chargers.{id}.phases", None, str(given.phases))
+    except StorageError as error:
+        _log.warning("phases-not-recorded", charger=id, by=person.name, phases=given.phases, what=error.what)
     return Wished(charger=id)
 
 
