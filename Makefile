@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PAGE := src/ampacity/web/static/index.html
 PAGE_SOURCES := $(shell find frontend src/ampacity/web/texts -path '*/node_modules' -prune -o -type f -print)
 
-.PHONY: charger frontend faults soak demo test check format lint types arrows audit unit fuzz bench bench-acn campaign lock docs picture pictures clean help
+.PHONY: charger meter frontend faults soak demo test check format lint types arrows audit unit fuzz bench bench-acn campaign lock docs picture pictures clean help
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -90,6 +90,14 @@ charger: $(READY) ## start the file of a new family of chargers, with a sample t
 	@test ! -e $(NEW_CHARGER) || { echo "$(NEW_CHARGER) is there already."; exit 1; }
 	@$(BIN)/python -m ampacity.devices.new_charger $(NAME) > $(NEW_CHARGER) || { rm -f $(NEW_CHARGER); exit 1; }
 	@echo "$(NEW_CHARGER) is begun. Fill it in (docs/how-to/add-a-charger.md), until this passes:"
+	@echo "    $(BIN)/python -m pytest tests/devices tests/links/test_direct.py -k $(NAME)"
+
+NEW_METER = src/ampacity/devices/meters/$(NAME).toml
+meter: $(READY) ## start the file of a new family of meters, with a sample that fails: make meter NAME=maker-model
+	@test -n "$(NAME)" || { echo "Name it: make meter NAME=maker-model"; exit 1; }
+	@test ! -e $(NEW_METER) || { echo "$(NEW_METER) is there already."; exit 1; }
+	@$(BIN)/python -m ampacity.devices.new_meter $(NAME) > $(NEW_METER) || { rm -f $(NEW_METER); exit 1; }
+	@echo "$(NEW_METER) is begun. Fill it in (docs/how-to/add-a-meter.md), until this passes:"
 	@echo "    $(BIN)/python -m pytest tests/devices tests/links/test_direct.py -k $(NAME)"
 
 docs: $(READY) ## write the pages that are made from the catalogue

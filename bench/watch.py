@@ -26,6 +26,7 @@ from ampacity.commission.watch.life import Expected, Found, Life, Passed
 from ampacity.commission.watch.watcher import Watch
 from ampacity.config.installation import Installation
 from ampacity.core.decide import decide
+from ampacity.core.decision import Decision
 from ampacity.core.observations import ChargerReport, MeterReading, Observation, Observed, SetpointAnswer
 from ampacity.core.phases import Line, PhaseAmps, Supply
 from ampacity.core.site import Charger, ChargerId, Circuit, CircuitId, Meter, MeterId, Site
@@ -364,19 +365,7 @@ def controlled(arguments: tuple[int, int, float]) -> Outcome:
         observed = observed.with_(site, seen)
         decision = decide(site, observed, float(second))
         observed = observed.remembering(decision.memory)
-        answers = []
-        for order in decision.commands:
-            plant.order(second, site.index_of_charger[order.charger], order.limit_a, order.lease_s)
-            end_s = None if order.lease_s is None else second + order.lease_s
-            answers.append(
-                SetpointAnswer(
-                    charger=order.charger,
-                    at_s=second + 0.5,
-                    limit_a=order.limit_a,
-                    accepted=True,
-                    lease_end_s=end_s,
-                )
-            )
+        answers = _carried_out(plant, decision, second)
         life.passed(Passed(at_s=float(second), seen=seen, commands=decision.commands, unsure=()))
         if second % 10 == 0:
             found += life.found(float(second), float(second))
@@ -402,6 +391,76 @@ def _visits(draw: random.Random, charger: ChargerId, seconds: int) -> list[Sessi
         )
         at_s = leaves_s + draw.uniform(600, 40_000)
     return out
+
+
+def lost_clamp() -> None:
+    """What the controller itself does when the clamp on L2 comes off: it gives what it believes is free."""
+    seconds, off_s, limit_a = 3600, 600, 63.0
+    lines = (Line.L1, Line.L2, Line.L3)
+    for what, building_a, uses in (
+        ("all lines alike", (20.0, 20.0, 20.0), 3),
+        ("the building draws most on L2", (10.0, 40.0, 10.0), 3),
+    ):
+        chargers = tuple(
+            Charger(id=ChargerId(f"c{place}"), circuit=CircuitId("main"), wiring=lines) for place in range(4)
+        )
+        main = Circuit(id=CircuitId("main"), rating_a=PhaseAmps((limit_a,) * 3), meter=METER)
+        site = Site(
+            name="site",
+            supply=Supply.THREE_PHASE,
+            nominal_v=230.0,
+            circuits=(main,),
+            meters=(Meter(id=METER),),
+            chargers=chargers,
+        )
+        stays = [
+            Session(id=one.id, charger=one.id, arrival_s=10, departure_s=seconds, energy_wh=1e6, max_a=32.0, lines=uses)
+            for one in chargers
+        ]
+        wave = [[amps + 0.3 * math.sin(second / 7) for amps in building_a] for second in range(seconds)]
+        own = [(row[0], row[1], row[2]) for row in wave]
+        plant = Plant(
+            site,
+            {main.id: own},
+            stays,
+            lag_s=1,
+            report_every_s=10,
+            offsets_s=[0, 1, 2, 3],
+            cars=CarModel(),
+        )
+        observed, answers, most_a, over_s = Observed(), list[Observation](), 0.0, 0
+        for second in range(seconds):
+            seen = plant.step(second)
+            if second >= off_s:
+                seen = [_without_l2(one) for one in seen]
+                most_a, over_s = max(most_a, plant.total[0][1]), over_s + (plant.total[0][1] > limit_a + 0.5)
+            observed = observed.with_(site, [*answers, *seen])
+            decision = decide(site, observed, float(second))
+            observed = observed.remembering(decision.memory)
+            answers = _carried_out(plant, decision, second)
+        print(
+            f"clamp off L2, {what}: most on L2 {most_a:.0f} A of {limit_a:g} A, over it {over_s} of {seconds - off_s} s"
+        )
+
+
+def _without_l2(one: Observation) -> Observation:
+    if not isinstance(one, MeterReading):
+        return one
+    return replace(one, currents=PhaseAmps((one.currents[0], 0.0, one.currents[2])))
+
+
+def _carried_out(plant: Plant, decision: Decision, second: int) -> list[Observation]:
+    """The chargers take what they are told."""
+    answers: list[Observation] = []
+    for order in decision.commands:
+        plant.order(second, plant.site.index_of_charger[order.charger], order.limit_a, order.lease_s)
+        end_s = None if order.lease_s is None else second + order.lease_s
+        answers.append(
+            SetpointAnswer(
+                charger=order.charger, at_s=second + 0.5, limit_a=order.limit_a, accepted=True, lease_end_s=end_s
+            )
+        )
+    return answers
 
 
 def cost(chargers: int = 50, passes: int = 20_000) -> None:
@@ -562,12 +621,13 @@ def main() -> None:
     parser.add_argument("--fault-days", type=float, default=30.0, help="so long it is waited for a word")
     parser.add_argument("--controlled", type=int, default=0, help="sites steered by the controller itself")
     parser.add_argument("--controlled-days", type=float, default=3.0)
-    parser.add_argument("--cost", action="store_true", help="only what it costs")
+    parser.add_argument("--cost", action="store_true", help="only what it costs, and what a lost clamp does without it")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--tell", action="store_true", help="what is not found as well")
     asked = parser.parse_args()
     if asked.cost:
         cost()
+        lost_clamp()
         return
     began = time.monotonic()
     with multiprocessing.Pool(2) as pool:

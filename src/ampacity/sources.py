@@ -10,7 +10,6 @@ from ampacity.config.direct_place import DirectConnection
 from ampacity.config.installation import Installation
 from ampacity.config.meter_place import (
     HttpPlace,
-    InletPlace,
     MadePlace,
     MeterConnection,
     ModbusPlace,
@@ -72,7 +71,7 @@ class Sources:
         self._buses: dict[object, Bus] = {}
 
     def meter(self, site: Site, connection: MeterConnection) -> MeterLink | None:
-        """None: it is made of other meters, or a charger tells what it shows.
+        """None: it is made of other meters.
 
         Raises:
             AmpacityError: there is no such family.
@@ -90,7 +89,7 @@ class Sources:
                     broker_of(place.broker, place.user, place.password), place.topics, now_s=self._now_s
                 )
                 return self._document(site, connection, stream, pushed="")
-            case InletPlace() | MadePlace():
+            case MadePlace():
                 return None
         assert_never(place)
 

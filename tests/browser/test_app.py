@@ -302,7 +302,7 @@ def test_what_happens_is_told_in_words_newest_first(site: Site, owner: Page) -> 
     activate(owner)
     owner.get_by_role("link", name="Events").click()
     first = owner.locator(".events li").first
-    expect(first).to_contain_text("The settings of the site were changed.")
+    expect(owner.get_by_text("The settings of the site were changed.")).to_be_visible()
     expect(owner.locator(".events li").last).to_contain_text("The controller has started")
     expect(first).to_contain_text("a car begins", timeout=120_000)
     owner.reload()

@@ -577,8 +577,10 @@ class Terminal:
 
     def end(self) -> int:
         """Its exit code."""
+        until_s = time.monotonic() + WAIT_S
         with suppress(OSError):
             while True:
+                assert time.monotonic() < until_s, self.seen
                 self._read()
         _, status = os.waitpid(self.pid, 0)
         os.close(self._fd)

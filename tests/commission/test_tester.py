@@ -245,7 +245,7 @@ def test_what_is_known_of_the_car_before_counts() -> None:
     bench = Bench()
     bench.come(ChargerReport(charger=LEFT, at_s=100.0, state=ChargerState.PREPARING))
     bench.tester.step(bench.installed, LEFT, checked=False, by="Ina")
-    bench.passes(40.0)
+    bench.passes(180.0)
     result = bench.result()
     assert isinstance(result, Stepped)
     assert result.verdict.ending is Ending.NO_CAR

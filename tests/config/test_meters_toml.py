@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ampacity.config.meter_place import HttpPlace, InletPlace, MadePlace, MqttPlace, P1Place
+from ampacity.config.meter_place import HttpPlace, MadePlace, MqttPlace, P1Place
 from ampacity.config.mistakes import SiteFileError
 from ampacity.config.site_toml import parse
 
@@ -106,10 +106,6 @@ def test_places_of_one_topic_stand_in_its_own_message() -> None:
     assert found.currents.at == ("x[0]", "x[1]", "x[2]")
 
 
-def test_what_a_charger_says_of_the_supply() -> None:
-    assert place('device = "charger"\ncharger = "left"') == InletPlace(charger="left")  # type: ignore[arg-type]
-
-
 def test_a_meter_made_of_others() -> None:
     found = place(
         'device = "sum"\nof = ["a", "b"]\nminus = ["c"]\n'
@@ -132,8 +128,6 @@ def test_a_standby_meter() -> None:
         ('device = "sum"\nof = ["nobody"]', 'there is no meter "nobody"'),
         ('device = "sum"\nof = ["b", "b"]', "stands in it twice"),
         ('host = "10.0.0.1"\nstandby = "secnd"\n[meters.second]\nhost = "10.0.0.2"', "Did you mean second?"),
-        ('device = "charger"\ncharger = "lft"', "Did you mean left?"),
-        ('device = "charger"', "it is missing"),
         ('device = "shelly-pro-3em"', "neither host nor url"),
         ('device = "shelly-3em"\nhost = "10.0.0.1"\npush = true', "can't be listened to"),
         ('device = "shelly-3em"\nbroker = "mqtt://h"\ntopic = "x"', "does not speak MQTT"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ampacity.devices.catalogue import METER, kind_of, meter_families
+from ampacity.devices.catalogue import METER, json_families, kind_of, meter_families, p1_families
 from ampacity.devices.meter_family import Quantity
 from ampacity.devices.reference import meters_page
 
@@ -41,9 +41,9 @@ KEYS = {
 
 
 def test_the_page_on_meters_is_the_one_the_catalogue_makes() -> None:
-    assert PAGE.read_text(encoding="utf-8") == meters_page(meter_families().values()), (
-        "Run: python -m ampacity.devices.reference > docs/reference/meters.md"
-    )
+    assert PAGE.read_text(encoding="utf-8") == meters_page(
+        meter_families().values(), p1_families().values(), json_families().values()
+    ), "Run: python -m ampacity.devices.reference > docs/reference/meters.md"
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: f.name)

@@ -13,6 +13,7 @@ from tests.integration.street import LEFT, LIMIT_A, RIGHT, RIGHT_WAY, Scene, pla
 from ampacity.commission.expiry import NoSureRoom
 from ampacity.commission.steptest.ground import TEST_CIRCUIT, NoGround
 from ampacity.commission.tester import ChargerNotThere, TestUnderWay
+from ampacity.config.rewrite import set_value
 from ampacity.config.site_toml import load
 from ampacity.core.decide import decide
 from ampacity.core.phases import Line
@@ -44,11 +45,15 @@ def test_step_tests_with_two_cars_find_the_lines_within_the_limit_and_the_site_i
         scene.step()
         await scene.ended()
         assert scene.dossier.steps[LEFT].wirings == ((Line.L2, Line.L3, Line.L1),)
+        assert scene.app.loop.site == scene.site
+        scene.app.use(set_value(scene.app.installation.path, "chargers.left.lines", ["L2", "L3", "L1"]))
+        scene.site = scene.app.loop.site
         await scene.normal()
 
     scene = played(tmp_path, play, wiring='"unknown"')
     assert scene.street.highest_a <= LIMIT_A
-    assert not ALARMS & set(scene.events)
+    assert ALARMS & set(scene.events) <= {"site-changed"}
+    assert scene.events.count("site-changed") <= 1  # of the lines that were set: a test changes no site
     assert any(TEST_CIRCUIT in site.index_of_circuit for site in scene.sites)
     engine = open_database(next(tmp_path.glob("*.db")))
     assert all(result.same for result in replayed(engine, 1, decide))

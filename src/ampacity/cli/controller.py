@@ -82,7 +82,10 @@ class ControllerGone(AmpacityError):
 
 
 class Refused(AmpacityError):
-    """The controller says no, under a code of its own."""
+    """The controller says no, under a code of its own, which takes the place of this one."""
+
+    code = "controller-refused"
+    remedy = "See what the controller says."
 
 
 class Controller:

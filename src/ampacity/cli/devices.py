@@ -11,10 +11,12 @@ from rich.table import Table
 from ampacity.cli.device_option import DeviceFiles
 from ampacity.cli.out import fail, print_json, stdout
 from ampacity.core.errors import AmpacityError
-from ampacity.devices.catalogue import charger_families, direct_families, meter_families
+from ampacity.devices.catalogue import charger_families, direct_families, json_families, meter_families, p1_families
 from ampacity.devices.charger_family import ChargerFamily
 from ampacity.devices.direct_family import DirectFamily
+from ampacity.devices.json_family import JsonFamily
 from ampacity.devices.meter_family import MeterFamily
+from ampacity.devices.p1_family import P1Family
 
 
 def devices(
@@ -25,12 +27,16 @@ def devices(
     try:
         meters, chargers = meter_families().values(), charger_families().values()
         direct = direct_families().values()
+        telling: list[P1Family | JsonFamily] = [*p1_families().values(), *json_families().values()]
     except AmpacityError as error:
         fail(error, as_json=as_json)
     if as_json:
         print_json(
             {
-                "meters": [{"id": f.id, "maker": f.maker, "models": f.models, "verified": f.verified} for f in meters],
+                "meters": [
+                    {"id": f.id, "maker": f.maker, "models": f.models, "verified": f.verified}
+                    for f in (*meters, *telling)
+                ],
                 "chargers": [{"id": f.id, "maker": f.maker, "models": f.models} for f in chargers],
                 "direct_chargers": [
                     {
@@ -47,9 +53,10 @@ def devices(
             }
         )
         return
-    listed: list[tuple[str, Iterable[MeterFamily | ChargerFamily | DirectFamily]]] = [
-        ("Meters", meters),
-        ("Chargers (OCPP 1.6J)", chargers),
+    listed: list[tuple[str, Iterable[MeterFamily | P1Family | JsonFamily | ChargerFamily | DirectFamily]]] = [
+        ("Meters (Modbus)", meters),
+        ("Meters (P1, HTTP, MQTT)", telling),
+        ("Chargers (OCPP)", chargers),
         ("Chargers (Modbus, HTTP): device = ...", direct),
     ]
     for title, families in listed:

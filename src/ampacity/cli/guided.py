@@ -246,7 +246,7 @@ class Guided:
         for circuit in told.circuits:
             stated = []
             for line, limit_a in enumerate(circuit.limit_a, start=1):
-                named = self._words("commission.worst-line", circuit=circuit.name, line=f"L{line}")
+                named = f"{circuit.name}, L{line}"
                 stated.append(self._asked_of(f"{named} [A] (< {self._words.reader.number(limit_a)} A)", amps))
             told = self._controller.state_worst_load(told.version, circuit.circuit, stated)
         return self._controller.commissioning()

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -122,8 +126,9 @@ def run_test(controller: Controller, kind: str, charger: str, words: Words) -> t
     before = task_tested(controller.commissioning(), kind, charger)
     known_s = None if before is None or before.done is None else before.done.at_s
     try:
-        controller.begin(kind, charger)
-        shown = _followed(controller, words)
+        with _noticed() as interrupted:
+            controller.begin(kind, charger)
+            shown = _followed(controller, words, interrupted)
     except KeyboardInterrupt:
         stop_test(controller, words)
         raise
@@ -138,7 +143,8 @@ def run_test(controller: Controller, kind: str, charger: str, words: Words) -> t
 def follow(controller: Controller, words: Words) -> CommissioningShown:
     """The test that is under way, to its end; Ctrl-C stops it. What is known then."""
     try:
-        return _followed(controller, words)
+        with _noticed() as interrupted:
+            return _followed(controller, words, interrupted)
     except KeyboardInterrupt:
         stop_test(controller, words)
         raise
@@ -153,7 +159,26 @@ def task_tested(shown: CommissioningShown, kind: str, charger: str) -> TaskShown
     return next((one for one in shown.tasks if (one.code, one.charger) == (kind, charger)), None)
 
 
-def _followed(controller: Controller, words: Words) -> CommissioningShown:
+@contextmanager
+def _noticed() -> Iterator[threading.Event]:
+    """Ctrl-C sets the event. As an exception it may be lost: libraries pass over some, and then nothing would stop the
+    test."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event  # no signal comes here
+        return
+    before = signal.signal(signal.SIGINT, lambda _, __: event.set())
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _followed(controller: Controller, words: Words, interrupted: threading.Event) -> CommissioningShown:
+    """
+    Raises:
+        KeyboardInterrupt: the event is set.
+    """
     stage = ""
     with Progress(
         TextColumn("{task.description}"),
@@ -175,7 +200,8 @@ def _followed(controller: Controller, words: Words) -> CommissioningShown:
                 if not stderr.is_terminal:
                     say(escape(said), console=stderr)
             progress.update(bar, completed=test.share)
-            time.sleep(POLL_S)
+            if interrupted.wait(POLL_S):
+                raise KeyboardInterrupt
     return shown
 
 

@@ -147,10 +147,12 @@ class Dossier:
         left = tuple(tuple(int(line) for line in wiring) for wiring in wirings)
         return replace(self, steps={**self.steps, charger: replace(step, wirings=left)})
 
-    def mounting_of(self, supply: Supply, meter: MeterId) -> Mounting | None:
-        """How a meter's clamps sit, by the tests of all chargers together; None: it is not known for sure."""
+    def mounting_of(self, supply: Supply, meter: MeterId, basis: Basis) -> Mounting | None:
+        """How a meter's clamps sit, by the tests of all chargers together that still hold; None: it is not known for
+        sure."""
         ways = mountings(supply)
-        tests = [one.mountings[meter] for one in self.steps.values() if len(one.mountings.get(meter, ())) == len(ways)]
+        steps = [one for one in self.steps.values() if one.basis.holds(basis)]
+        tests = [one.mountings[meter] for one in steps if len(one.mountings.get(meter, ())) == len(ways)]
         if not tests:
             return None
         log = np.log(np.maximum(np.array(tests), 1e-300)).sum(axis=0)

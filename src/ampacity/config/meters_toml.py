@@ -8,7 +8,6 @@ from typing import Any
 
 from ampacity.config.meter_place import (
     HttpPlace,
-    InletPlace,
     MadePlace,
     MeterConnection,
     MeterPlace,
@@ -17,14 +16,12 @@ from ampacity.config.meter_place import (
     P1Place,
 )
 from ampacity.config.table import Table, hint, shown
-from ampacity.core.site import ChargerId, Circuit, Meter, MeterId
+from ampacity.core.site import Circuit, Meter, MeterId
 from ampacity.devices.json_family import JsonFamily, JsonMap, Places, json_map_of
 from ampacity.devices.p1_family import P1Family
 
-JSON, MQTT, CHARGER, SUM = "json", "mqtt", "charger", "sum"
+JSON, MQTT, SUM = "json", "mqtt", "sum"
 """Kinds of meters that need no family."""
-CHARGER_PERIOD_S = 10.0
-"""So often a charger tells of the building's supply, if it does."""
 HOST = re.compile(r"[A-Za-z0-9._-]+|\[?[0-9A-Fa-f:.]+(%[A-Za-z0-9._-]+)?\]?")
 _HOST_AND_PORT = re.compile(r"(?:[a-z]+://)?([A-Za-z0-9._-]+)(?::(\d+))?/?")
 _KEY = re.compile(r"[0-9A-Fa-f]{32}")
@@ -51,7 +48,7 @@ class MeterReader:
 
     def read(self, table: Table, name: str) -> tuple[Meter, MeterConnection]:
         """One meter; what is wrong is noted in the table."""
-        choices = ["auto", *self._modbus, *self._p1, *self._json, JSON, MQTT, CHARGER, SUM]
+        choices = ["auto", *self._modbus, *self._p1, *self._json, JSON, MQTT, SUM]
         device = table.text("device", "auto", choices=choices)
         period_s = table.number("period_s", self._usual_s(device), 0.1, 600, "s")
         deadline_s = table.optional_number("deadline_s", 1, 300, "s")
@@ -74,15 +71,11 @@ class MeterReader:
             return self._p1[device].every_s
         if device in self._json:
             return self._json[device].every_s
-        return CHARGER_PERIOD_S if device == CHARGER else 1.0
+        return 1.0
 
     def _place(self, table: Table, device: str, places: JsonMap | None) -> tuple[MeterPlace, JsonMap | None]:
         if device == SUM:
             return MadePlace(plus=_meters(table, "of", needed=True), minus=_meters(table, "minus")), None
-        if device == CHARGER:
-            if "charger" not in table:
-                table.wrong("charger", "it is missing.", "Name the charger that tells of the building's supply.")
-            return InletPlace(charger=ChargerId(table.text("charger", "?"))), None
         if device in self._p1:
             return self._p1_place(table, self._p1[device]), None
         if device == MQTT or (device in self._json and "broker" in table):
@@ -205,8 +198,8 @@ def on_circuits(meters: Sequence[tuple[Meter, MeterConnection]], circuits: Seque
     return tuple(meter for meter, _ in meters if meter.id in metered or meter.id not in serving)
 
 
-def check_made(tables: Mapping[str, Table], meters: Sequence[MeterConnection], chargers: Collection[str]) -> None:
-    """That what refers to other meters, or to chargers, finds them."""
+def check_made(tables: Mapping[str, Table], meters: Sequence[MeterConnection]) -> None:
+    """That what refers to other meters finds them."""
     known = {one.meter: one for one in meters}
     for one in meters:
         table = tables[one.meter]
@@ -216,9 +209,6 @@ def check_made(tables: Mapping[str, Table], meters: Sequence[MeterConnection], c
                     _check_other(table, key, other, one.meter, known)
         if one.standby is not None:
             _check_other(table, "standby", one.standby, one.meter, known)
-        if isinstance(one.place, InletPlace) and one.place.charger not in chargers:
-            near = hint(one.place.charger, list(chargers))
-            table.wrong("charger", f"there is no charger {shown(one.place.charger)}.", f"{near}Name a charger.")
 
 
 def _check_other(

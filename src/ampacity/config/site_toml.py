@@ -172,7 +172,7 @@ class _Reader:
         storage, log = self._storage(), self._log()
         app = app_of(self._table("app"), self.path.parent)
         self._check_twice(meters, chargers)
-        check_made(meter_tables, [connection for _, connection in meters], ids)
+        check_made(meter_tables, [connection for _, connection in meters])
         self._check_features(features, circuits, ids)
         self.warnings += feature_warnings(features, schedules, zone, [meter.id for meter, _ in meters], len(ids))
         if not features.reads_meter:

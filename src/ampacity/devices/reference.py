@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ampacity.devices.catalogue import meter_families
+from ampacity.devices.catalogue import json_families, meter_families, p1_families
+from ampacity.devices.json_family import JsonFamily
 from ampacity.devices.meter_family import MeterFamily, Quantity
 from ampacity.devices.meter_settings import Check, Setting
+from ampacity.devices.p1_family import P1Family
 
 _HEAD = """# Meters
 
@@ -22,9 +24,83 @@ allow. Addresses are those on the wire, from 0, read with function 4 unless it s
 """
 
 
-def meters_page(families: Iterable[MeterFamily]) -> str:
+_TELLING = """# Meters that tell by themselves
+
+Customer ports (P1), and meters that speak JSON over HTTP, a websocket or MQTT: [how to read
+them](../how-to/meters-of-any-kind.md).
+"""
+
+
+def meters_page(
+    families: Iterable[MeterFamily], p1: Iterable[P1Family] = (), documents: Iterable[JsonFamily] = ()
+) -> str:
     """Markdown; the same families give the same page."""
-    return "\n".join([_HEAD, *(line for family in families for line in _chapter(family))]).rstrip() + "\n"
+    families = list(families)
+    telling: list[P1Family | JsonFamily] = [*p1, *documents]
+    lines = [_HEAD, *_overview(families, telling), *(line for family in families for line in _chapter(family))]
+    if telling:
+        lines += [_TELLING, *(line for family in telling for line in _telling_chapter(family))]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _overview(families: Iterable[MeterFamily], telling: Iterable[P1Family | JsonFamily]) -> Iterator[str]:
+    """What each can do, in one table. None has been confirmed on hardware with Ampacity."""
+    yield "| device | maker | lines | how | recognised | told at most | verified |"
+    yield "|---|---|---|---|---|---|---|"
+    for one in families:
+        how = "can't be used" if one.unusable else "Modbus RTU, TCP" if one.serial is not None else "Modbus TCP"
+        says = "by its chain" if one.sunspec is not None else "no" if one.identification is None else "yes"
+        often = f"every {one.refresh_s:g} s" if one.refresh_s else "as it is asked"
+        yield f"| `{one.id}` | {one.maker} | {one.phases} | {how} | {says} | {often} | {_first_words(one.verified)} |"
+    for other in telling:
+        how = "P1" if isinstance(other, P1Family) else ", ".join(_ways(other))
+        words = f"no | every {other.every_s:g} s | {_first_words(other.verified)}"
+        yield f"| `{other.id}` | {other.maker} | {other.phases} | {how} | {words} |"
+    yield ""
+
+
+def _ways(family: JsonFamily) -> list[str]:
+    ways = {"HTTP": family.url, "websocket": family.pushes, "MQTT": family.topic}
+    return [way for way, place in ways.items() if place]
+
+
+def _first_words(verified: str) -> str:
+    return verified.split(";")[0].split(":")[0].split(".")[0]
+
+
+def _telling_chapter(family: P1Family | JsonFamily) -> Iterator[str]:
+    yield f"## {family.id}"
+    yield ""
+    yield f"{family.maker}: {', '.join(family.models)}."
+    yield ""
+    yield "| | |"
+    yield "|---|---|"
+    yield f"| phases | {family.phases} |"
+    yield f"| tells | every {family.every_s:g} s |"
+    if isinstance(family, P1Family):
+        port = family.serial
+        yield f"| port | {port.baud} baud, {port.bits}{port.parity}{port.stop_bits} |"
+        yield f"| currents | {f'in {family.current_step_a:g} A' if family.current_step_a else 'none: by power'} |"
+        yield f"| check sum | {'yes' if family.checked else 'no'} |"
+        yield f"| encrypted | {'yes, with a key' if family.encrypted else 'no'} |"
+    else:
+        for way, place in (
+            ("HTTP", family.url),
+            ("websocket", family.pushes),
+            ("MQTT, below its prefix", family.topic),
+        ):
+            if place:
+                yield f"| {way} | `{place}` |"
+        for what, places in (("current", family.map.currents), ("power", family.map.powers)):
+            if places is not None:
+                yield f"| {what} | {', '.join(f'`{at}`' for at in places.at)} |"
+    yield f"| verified | {family.verified} |"
+    yield ""
+    yield "Sources:"
+    yield ""
+    for source in family.source:
+        yield f"- {source}"
+    yield ""
 
 
 def _chapter(family: MeterFamily) -> Iterator[str]:
@@ -134,4 +210,4 @@ def _quantity(quantity: Quantity) -> str:
 
 
 if __name__ == "__main__":
-    print(meters_page(meter_families().values()), end="")
+    print(meters_page(meter_families().values(), p1_families().values(), json_families().values()), end="")

@@ -65,6 +65,9 @@ class MeterSilent(DeviceError):
 class MeterRefuses(MeterSilent):
     """It answers, and has not what it is asked for."""
 
+    code = "meter-refuses"
+    remedy = "Check that the device set is the one installed."
+
     def __init__(self, what: str, *, exception: int, remedy: str | None = None) -> None:
         super().__init__(what, remedy=remedy)
         self.exception = exception

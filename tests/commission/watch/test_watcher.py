@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ampacity.commission.basis import Basis
 from ampacity.commission.dossier import Dossier, Step
 from ampacity.commission.steptest.mounting import Wiring, wirings
 from ampacity.commission.watch.explanations import Kind
@@ -19,7 +20,7 @@ from ampacity.config.site_toml import load
 from ampacity.core.decision import Decision
 from ampacity.core.memory import Memory
 from ampacity.core.observations import Observed
-from ampacity.core.phases import Supply
+from ampacity.core.phases import Line, Supply
 from ampacity.core.site import ChargerId, MeterId
 from ampacity.runtime.happenings import CODES, Event
 from ampacity.sim.daily import DAY_S, Daily, Now, Stay
@@ -205,7 +206,7 @@ def test_the_order_that_a_step_test_left_open_is_learned_into_the_dossier(tmp_pa
     house = House(installed(tmp_path, 'lines = "unknown"'), kept)
     house.live(1.0)
     assert [(one.code, one.params["found"]) for one in house.told] == [("wiring-learned", "L1, L2, L3")]
-    assert kept.of.steps[LEFT].wirings == ((0, 1, 2),)
+    assert kept.of.wiring_of(LEFT, Basis()) == (Line.L1, Line.L2, Line.L3)
 
 
 def test_every_code_that_the_watch_can_tell_is_an_event() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -15,6 +16,7 @@ from ampacity.commission.steptest.procedure import CarReport, Ending, Record
 from ampacity.commission.steptest.response import OTHER_CODES, Gain, Response, Sample, reported, response
 from ampacity.commission.steptest.verdict import (
     Explanations,
+    Known,
     Quantity,
     Told,
     answers,
@@ -31,6 +33,8 @@ NOTHING_A = 0.15
 FEWEST_REPORTS = 5
 FEWEST_ORDERS = 6
 """Fewer steps a building may have made by chance."""
+BEYOND_ASKED = 2.5
+"""An ampere more on a line for each that was asked: no car that obeys draws so much."""
 USED_A = 2.0
 """A phase with so much is in use."""
 
@@ -96,7 +100,7 @@ def judged(site: Site, record: Record, ending: Ending, draw: random.Random) -> V
     return Verdict(
         charger=record.charger,
         ending=ending,
-        obeys=_obeys(record, ending, car, answered=bool(answered)),
+        obeys=_obeys(record, ending, car, verdicts, answered=bool(answered)),
         reports_current=car is not None,
         phases_used=used,
         wirings=wirings,
@@ -125,14 +129,16 @@ def _meter(supply: Supply, phases: int, meter: MeterId, record: Record, others: 
     if found is None or len(record.orders) < FEWEST_ORDERS:
         return MeterVerdict(meter, Answer.OPEN, Answer.OPEN, Quantity.AMPS, None, None, None, Answer.OPEN, None, None)
     car = _car_gain(record, found)
-    beside_a = _beside_a(record.without.get(meter, []))
-    sees = answers(supply, phases, found.gains, car, beside_a)
+    known = Known(
+        beside_a=_beside_a(record.without.get(meter, [])), used=_phases_used(record.reports), checked=record.checked
+    )
+    sees = None if _beyond_asked(record, found) else answers(supply, phases, found.gains, car, known)
     shows_more = _shows_more(record.without.get(meter, []))
     quantity = _quantity(found.gains)
     if not sees:
         answer = Answer.OPEN if sees is None else Answer.NO
         return MeterVerdict(meter, answer, shows_more, quantity, None, None, None, Answer.OPEN, None, found)
-    told = explained(supply, phases, found.gains, car, _phases_used(record.reports), beside_a)
+    told = explained(supply, phases, found.gains, car, known)
     ratio = Answer.OPEN if told.ratio_right is None else Answer.YES if told.ratio_right else Answer.NO
     mounting = mounting_told([told])
     return MeterVerdict(
@@ -177,8 +183,20 @@ def _car_gain(record: Record, answer: Response | None) -> tuple[float, float] | 
     return reported(record.orders, reports, answer) if reports is not None and stepped else None
 
 
-def _obeys(record: Record, ending: Ending, car: tuple[float, float] | None, *, answered: bool) -> Answer:
-    if ending is Ending.DISOBEYS:
+def _beyond_asked(record: Record, found: Response | None) -> bool:
+    """By a meter whose sizes are right, the car moves by much more than it was asked to: it only starts and stops."""
+    return record.checked and found is not None and max(gain.amps for gain in found.gains) > BEYOND_ASKED
+
+
+def _obeys(
+    record: Record,
+    ending: Ending,
+    car: tuple[float, float] | None,
+    verdicts: Sequence[MeterVerdict],
+    *,
+    answered: bool,
+) -> Answer:
+    if ending is Ending.DISOBEYS or any(_beyond_asked(record, one.response) for one in verdicts):
         return Answer.NO
     if answered:
         return Answer.YES

@@ -10,8 +10,10 @@ from ampacity.commission.steptest.following import Order
 
 LEAST_S = 5.0
 """A setpoint is held for so long at least: chargers want some seconds between messages, and cars some to follow."""
-DRAWN_S = 3.0
+DRAWN_S = 1.0
 """And by lot for up to so much longer."""
+LONGER, LONGER_S = 0.35, (3.0, 9.0)
+"""So often for so much longer still: a building that pulses regularly never stays in step."""
 
 
 def least_s(min_interval_s: float) -> float:
@@ -21,7 +23,8 @@ def least_s(min_interval_s: float) -> float:
 
 def held_s(min_interval_s: float, draw: random.Random) -> float:
     """For how long the next setpoint is held."""
-    return least_s(min_interval_s) + draw.uniform(0.0, DRAWN_S)
+    longer_s = draw.uniform(*LONGER_S) if draw.random() < LONGER else 0.0
+    return least_s(min_interval_s) + draw.uniform(0.0, DRAWN_S) + longer_s
 
 
 def like(orders: Sequence[Order], end_s: float, codes: int, draw: random.Random) -> list[list[Order]]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from ampacity.commission.steptest.following import Order
-from ampacity.commission.steptest.ground import Room
+from ampacity.commission.steptest.ground import Ground, Room
 from ampacity.commission.steptest.pattern import held_s
 from ampacity.commission.steptest.response import Sample
 from ampacity.core.cars import STRAY_A, STRAY_SHARE
@@ -34,7 +34,9 @@ CLEAR_S = 9.0
 STOPPED_S = 6.5
 """From then on no car draws."""
 START_S = 20.0
-"""So long a car is given to draw its minimum."""
+"""So long a car is given to draw its minimum, once its charger was told."""
+ROOM_S = 90.0
+"""So long the controller is given to find room for that."""
 SLOWEST_S = 15.0
 """A car that draws more than it was asked to at any time since then does not obey: some fall slowly."""
 LAST_S = 8.0
@@ -47,8 +49,12 @@ SLOW_S = 15.0
 """For so long a car that is still on its way, by its charger's reports, is waited for."""
 NEAR_A = 0.6
 """A car that is so near to its setpoint has arrived; one that moves by less from report to report stays where it is."""
+STILL_S = 2.0
+"""Between such reports."""
 FOLLOWS_S = 6.0
 """Sooner a car need not move at all."""
+SILENT_S = 31.0
+"""Meters say something every 10 s at least; three times nothing is silence."""
 DRAWING_A = 3.0
 
 
@@ -99,6 +105,8 @@ class Record:
     """While no car draws."""
     reports: list[CarReport] = field(default_factory=list)
     states: list[ChargerState] = field(default_factory=list)
+    checked: bool = False
+    """The meter's currents were held against a clamp, and agreed."""
     refusals: int = 0
     """Commands that it did not accept."""
 
@@ -115,15 +123,20 @@ class StepTest:
         self._since_s = now_s
         self._started_s = now_s
         self._seen_s = now_s
+        self._heard_s = now_s
+        """When a meter above the charger last said something."""
+        self._meters = _meters_above(site, charger)
         self.stage = Stage.CLEARING
         self.ending: Ending | None = None
-        self.record = Record(charger, room.low_a, room.high_a)
+        self.record = Record(charger, room.low_a, room.high_a, checked=room.ground is Ground.METER)
         self._draw = draw
         self._high = False
         """The car is asked for the upper setpoint."""
         self._asked_s = now_s
         self._told_s: float | None = None
         """When the charger was told what is asked; None: not yet."""
+        self._start_s: float | None = None
+        """When the charger was told that the car may start."""
         self._held_s = 0.0
         """What is asked now is held for so long after that."""
         self._needs_s = {False: SLOW_S, True: SLOW_S}
@@ -167,6 +180,10 @@ class StepTest:
             self.stop(Ending.OFFLINE)
         elif self._draws_too_much():
             self.stop(Ending.DISOBEYS)
+        elif self._meters and now_s - self._heard_s > SILENT_S:
+            self.stop(Ending.METER_SILENT)
+        elif self.stage is Stage.STEPPING and self._has_no_car():
+            self.stop(Ending.NO_CAR)
         elif now_s - self.began_s > LONGEST_S:
             self.stop(Ending.DONE if self.stage is Stage.STEPPING else Ending.NO_CAR)
         else:
@@ -180,7 +197,8 @@ class StepTest:
                     self._asked_a, self.stage, self._since_s = self.room.low_a, Stage.STARTING, now_s
                     self._started_s = now_s
             case Stage.STARTING:
-                if gone_s >= START_S or (gone_s >= 6.0 and self._draws()):
+                started = self._start_s is not None and now_s - self._start_s >= START_S
+                if started or gone_s >= ROOM_S or (gone_s >= 6.0 and self._draws()):
                     if self._has_no_car():
                         self.stop(Ending.NO_CAR)
                     else:
@@ -212,20 +230,24 @@ class StepTest:
     def _note(self, decision: Decision, now_s: float) -> None:
         """What the charger is told."""
         for command in decision.commands:
-            if command.charger != self._charger.id or command.renewal or self.stage is not Stage.STEPPING:
+            if command.charger != self._charger.id or command.renewal:
                 continue
-            self.record.orders.append(Order(now_s, command.limit_a))
-            if self._told_s is None:
-                self._told_s = now_s
+            if self.stage is Stage.STARTING and command.limit_a > 0 and self._start_s is None:
+                self._start_s = now_s
+            elif self.stage is Stage.STEPPING:
+                self.record.orders.append(Order(now_s, command.limit_a))
+                if self._told_s is None:
+                    self._told_s = now_s
 
     def _has_arrived(self, told_s: float) -> bool:
         """By its reports since it was told; where there are none, nobody waits."""
         lately = [one for one in self.record.reports if one.at_s > told_s and one.most_a is not None]
         if not lately:
             return not any(one.most_a is not None for one in self.record.reports)
-        since = [one.most_a or 0.0 for one in lately if one.at_s > told_s + FOLLOWS_S]
-        arrived = abs((lately[-1].most_a or 0.0) - self._asked_a) < NEAR_A
-        if arrived or (len(since) > 1 and abs(since[-1] - since[-2]) < NEAR_A):
+        latest_a = lately[-1].most_a or 0.0
+        earlier = [one for one in lately if told_s + FOLLOWS_S < one.at_s <= lately[-1].at_s - STILL_S]
+        still = bool(earlier) and abs(latest_a - (earlier[-1].most_a or 0.0)) < NEAR_A
+        if abs(latest_a - self._asked_a) < NEAR_A or still:
             self._needs_s[self._high] = min(self._needs_s[self._high], lately[-1].at_s - told_s)
             return True
         return False
@@ -233,7 +255,8 @@ class StepTest:
     def _take(self, one: Observation) -> None:
         match one:
             case MeterReading():
-                if len(one.currents) == len(self._site.supply.lines):
+                if one.meter in self._meters and len(one.currents) == len(self._site.supply.lines):
+                    self._heard_s = max(self._heard_s, one.at_s)
                     if self.stage is Stage.STEPPING:
                         self.record.samples.setdefault(one.meter, []).append(sample_of(one, self._site))
                     elif self.stage is Stage.CLEARING and one.at_s >= self._since_s + STOPPED_S:
@@ -275,6 +298,12 @@ class StepTest:
             ChargerState.UNAVAILABLE,
             ChargerState.PREPARING,
         )
+
+
+def _meters_above(site: Site, charger: ChargerId) -> frozenset[MeterId]:
+    path = site.path(site.chargers[site.index_of_charger[charger]].circuit)
+    meters = (site.circuits[site.index_of_circuit[one]].meter for one in path)
+    return frozenset(meter for meter in meters if meter is not None)
 
 
 def sample_of(reading: MeterReading, site: Site) -> Sample:

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ampacity.commission.steptest.following import (
+    BLUR_A,
     REPORTS_COUNT,
     Floats,
     Follows,
@@ -27,7 +28,7 @@ from ampacity.commission.steptest.following import (
     report_line,
     report_loss,
 )
-from ampacity.commission.steptest.robust import found_again, gain_of, pairs, scatter_of, scatters_of
+from ampacity.commission.steptest.robust import LEAST_ERROR, Found, found_again, gain_of, pairs, scatter_of, scatters_of
 
 OTHER_CODES = 160
 """That were not sent."""
@@ -36,10 +37,11 @@ TOGETHER_S = 1.0
 LAGS_S = (1.0, 2.0, 3.0, 4.5, 6.5, 9.0)
 """From one sample to the one it is compared with."""
 SHAPE_LAGS_S = (1.0, 3.0)
+HALVES_ERRORS, HALVES_SHARE = 6.0, 0.4
+"""The gains of both halves of a test may be so many errors apart, and such a share of the gain."""
 AGREE = 2.0
 """Errors by which a shorter lag may differ from a longer one."""
 FEWEST_SAMPLES = 12
-LEAST_ERROR = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +59,26 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
+class Astray:
+    """How a building leads a gain astray with its single large loads: so likely, and then by about so much."""
+
+    share: float
+    size: float
+
+
+@dataclass(frozen=True, slots=True)
 class Gain:
     """Of one channel, in amperes for an ampere of the setpoint; each with its standard error."""
 
     amps: float
     amps_error: float
+    amps_astray: Astray
     current: complex | None
     """In the frame of the channel's voltage; imaginary only where reactive power is measured. None: no power is."""
     current_error: tuple[float, float | None]
     """Of the real part, and of the imaginary one; None: not measured."""
+    astray: Astray
+    """Of the current."""
     slant: float = 0.0
     """Correlation of the two errors: the building's own loads lie along one angle."""
 
@@ -112,30 +125,39 @@ def response(
     middle_s = _together(times_s[:, None], block)[:, 0]
     gains = []
     for channel, size in enumerate(sizes):
-        if not currents:
-            amps, amps_error = _fit(size.seen, own, others, late, middle_s)
-            gains.append(Gain(float(amps[0]), float(amps_error[0, 0] ** 0.5), None, (math.inf, None)))
+        if currents and currents[channel].seen.shape[1] > 1:
+            gains.append(_of_pair(_fit(currents[channel].seen, own, others, late, middle_s)))
             continue
-        found, spread = _fit(currents[channel].seen, own, others, late, middle_s)
-        real_error = float(spread[0, 0] ** 0.5)
-        if len(found) > 1:
-            imaginary_error = float(spread[1, 1] ** 0.5)
-            slant = float(spread[0, 1] / real_error / imaginary_error)
-            gains.append(
-                Gain(
-                    float(np.hypot(*found)),
-                    max(real_error, imaginary_error),
-                    complex(*found),
-                    (real_error, imaginary_error),
-                    slant,
-                )
-            )
-        else:
-            amps, amps_error = _fit(size.seen, own, others, late, middle_s)
-            gains.append(
-                Gain(float(amps[0]), float(amps_error[0, 0] ** 0.5), complex(found[0], 0.0), (real_error, None))
-            )
+        by_size = _fit(size.seen, own, others, late, middle_s)
+        by_power = _fit(currents[channel].seen, own, others, late, middle_s) if currents else None
+        gains.append(_of_size(by_size, by_power))
     return Response(follows, tuple(float(one) for one in delays), tuple(gains))
+
+
+def _of_pair(found: Found) -> Gain:
+    real_error, imaginary_error = (float(one) for one in np.sqrt(np.diag(found.spread)))
+    astray = Astray(found.astray, found.astray_a)
+    return Gain(
+        amps=float(np.hypot(*found.gain)),
+        amps_error=max(real_error, imaginary_error),
+        amps_astray=astray,
+        current=complex(*found.gain),
+        current_error=(real_error, imaginary_error),
+        astray=astray,
+        slant=float(found.spread[0, 1]) / real_error / imaginary_error,
+    )
+
+
+def _of_size(by_size: Found, by_power: Found | None) -> Gain:
+    astray = Astray(by_size.astray, by_size.astray_a)
+    return Gain(
+        amps=float(by_size.gain[0]),
+        amps_error=float(by_size.spread[0, 0]) ** 0.5,
+        amps_astray=astray,
+        current=None if by_power is None else complex(by_power.gain[0], 0.0),
+        current_error=(math.inf if by_power is None else float(by_power.spread[0, 0]) ** 0.5, None),
+        astray=astray if by_power is None else Astray(by_power.astray, by_power.astray_a),
+    )
 
 
 def _block(samples: Sequence[Sample]) -> int:
@@ -174,17 +196,18 @@ def _shape(
     middle_s = _together(times_s[:, None], block)[:, 0]
     held = [pairs(middle_s, lag_s) for lag_s in SHAPE_LAGS_S]
     moved = [[one.seen[late] - one.seen[early] for one in channels] for early, late in held]
-    scatters = [[scatter_of(move) for move in moves] for moves in moved]
+    sharp = [[scatter_of(move) for move in moves] for moves in moved]
+    rough = [[one.blurred(BLUR_A) for one in scatters] for scatters in sharp]
 
-    def loss(ways: Sequence[Follows]) -> Floats:
+    def loss(ways: Sequence[Follows], blur_a: float) -> Floats:
         amps = _together(drawn(orders, times_s, ways), block)
         total = np.zeros(len(ways))
-        for (early, late), moves, scales in zip(held, moved, scatters, strict=True):
+        for (early, late), moves, scales in zip(held, moved, rough if blur_a else sharp, strict=True):
             move = amps[late] - amps[early]
             for seen, scatter in zip(moves, scales, strict=True):
                 total += gain_of(seen, move, scatter, rounds=2)[1] / len(SHAPE_LAGS_S)
         if reports is not None:
-            total += REPORTS_COUNT * report_loss(reports, drawn(orders, reports.at_s, ways))
+            total += REPORTS_COUNT * report_loss(reports, drawn(orders, reports.at_s, ways), blur_a)
         return total
 
     return best_way(loss, orders)
@@ -231,48 +254,73 @@ def _late(orders: Sequence[Order], times_s: Floats, follows: Follows, off_s: flo
     return drawn(orders, times_s, [follows], draw.normal(0.0, off_s, (len(orders), 1)))
 
 
-def _fit(seen: Floats, own: Floats, others: Floats, late: Floats, times_s: Floats) -> tuple[Floats, Floats]:
-    """Gain, [part], and the covariance of its error, by the lag that tells most.
+def _fit(seen: Floats, own: Floats, others: Floats, late: Floats, times_s: Floats) -> Found:
+    """The gain by the lag that tells most.
 
     Over a short lag the building does little, and the car is still on its way, which is known only roughly; over a long
     one it is the other way round. So a lag is taken only if all longer ones agree with it (Lepski's method).
     """
-    best: tuple[Floats, Floats] | None = None
-    longer: list[tuple[Floats, Floats]] = []
+    all_found: list[tuple[Found, _Moves]] = []
+    longer: list[Found] = []
     for lag_s in reversed(LAGS_S):
-        early, late_ = pairs(times_s, lag_s)
+        early, after = pairs(times_s, lag_s)
         if len(early) < FEWEST_SAMPLES:
             continue
-        found = _at_lag(
-            seen[late_] - seen[early],
-            own[late_] - own[early],
-            others[late_] - others[early],
-            late[late_] - late[early],
-        )
-        agreeing = [one for one in found if not any(_contradict(one, there) for there in longer)]
+        moves = _Moves(seen[after] - seen[early], own[after] - own[early])
+        found = _at_lag(moves, others[after] - others[early], late[after] - late[early])
+        agreeing = [one for one in found if not any(_falls_short(one, there) for there in longer)]
         if not agreeing:
             break
         longer.append(agreeing[0])
-        best = min([*agreeing, *([] if best is None else [best])], key=lambda one: float(np.trace(one[1])))
-    parts = seen.shape[1]
-    return best if best is not None else (np.zeros(parts), np.eye(parts) * 1e6)
+        all_found += [(one, moves) for one in agreeing]
+    if not all_found:
+        parts = seen.shape[1]
+        return Found(np.zeros(parts), np.eye(parts) * 1e6, 0.5, 1e3)
+    return _lasting(*min(all_found, key=lambda one: one[0].vagueness))
 
 
-def _contradict(one: tuple[Floats, Floats], other: tuple[Floats, Floats]) -> bool:
-    errors = np.sqrt(np.diag(one[1]) + np.diag(other[1]))
-    return bool(np.any(np.abs(one[0] - other[0]) > AGREE * errors))
+@dataclass(frozen=True, slots=True)
+class _Moves:
+    """From one sample to another."""
+
+    seen: Floats
+    """[pair, part]"""
+    own: Floats
+    """Of the car: [pair]."""
 
 
-def _at_lag(moved: Floats, own: Floats, others: Floats, late: Floats) -> list[tuple[Floats, Floats]]:
+def _lasting(found: Found, moves: _Moves) -> Found:
+    """A car answers from the begin to the end; what answers in one half only is something else."""
+    middle = len(moves.own) // 2
+    halves = [
+        gain_of(moves.seen[part], moves.own[part, None], scatter_of(moves.seen[part]))[0][:, 0]
+        for part in (slice(None, middle), slice(middle, None))
+        if float((moves.own[part] ** 2).sum()) > 0.05 * float((moves.own**2).sum())
+    ]
+    size = float(np.hypot.reduce(found.gain))
+    apart = float(np.hypot.reduce(halves[0] - halves[1])) if len(halves) == 2 else size
+    if apart <= HALVES_ERRORS * float(found.error.max()) + HALVES_SHARE * size:
+        return found
+    return replace(found, astray=0.5, astray_a=max(found.astray_a, size))
+
+
+def _falls_short(one: Found, longer: Found) -> bool:
+    """A car that is not quite where it is reckoned makes a gain look smaller, never larger."""
+    size = float(np.hypot.reduce(longer.gain))
+    along = float(one.gain @ longer.gain) / max(size, 1e-9)
+    return size - along > AGREE * math.hypot(float(one.error.max()), float(longer.error.max()))
+
+
+def _at_lag(moves: _Moves, others: Floats, late: Floats) -> list[Found]:
     """By the building's moves as a whole; and, where it mostly rests, by how it does then."""
-    scatter = scatter_of(moved)
-    gain = gain_of(moved, own[:, None], scatter)[0][:, 0]
+    moved, own = moves.seen, moves.own
+    gain = gain_of(moved, own[:, None], scatter_of(moved))[0][:, 0]
     rest = moved - own[:, None] * gain[None, :]
     found = []
     for kind in scatters_of(rest):
         gain = gain_of(moved, own[:, None], kind)[0][:, 0]
         rest = moved - own[:, None] * gain[None, :]
-        found.append(found_again(gain, rest, others, late, kind, LEAST_ERROR))
+        found.append(found_again(gain, rest, others, late, kind))
     return found
 
 
@@ -281,7 +329,7 @@ def reported(orders: Sequence[Order], reports: Reports, answer: Response | None)
     shown the car to follow; None: it is found here."""
     times_s = reports.at_s
     if answer is None:
-        follows = best_way(lambda ways: report_loss(reports, drawn(orders, times_s, ways)), orders)
+        follows = best_way(lambda ways, blur_a: report_loss(reports, drawn(orders, times_s, ways), blur_a), orders)
         own = drawn(orders, times_s, [follows])
     else:
         own = drawn(orders, times_s, [answer.follows], np.array(answer.delays_s)[:, None])

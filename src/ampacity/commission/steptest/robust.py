@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,16 @@ FLOOR_A = 0.08
 """Moves below this are nobody's."""
 SHAPE = 0.08
 """Of a move of the car: by so much it is not quite as it is reckoned."""
+LEAST_ERROR = 0.01
+LARGE = 0.2
+CORE = 0.8
+CORE_SIZES = {1: ((0.5, 0.674), (0.683, 1.0), (0.8, 1.282)), 2: ((0.5, 1.177), (0.683, 1.515), (0.8, 1.794))}
+"""Shares of a normal distribution, and the size they are below, by its number of parts."""
+ASTRAY_BEYOND = 3.5
+"""What is further off than so many errors was led astray by single large loads."""
+ASTRAY_COUNTS = 5.0
+UNSEEN = 0.1
+"""So many codes more are taken to lead astray than did."""
 QUIET_SHARE, QUIET_SIZES = 0.3, {1: 0.51, 2: 1.02}
 """So many moves are below this in a Cauchy distribution of size 1, by its number of parts."""
 QUIET = 0.6
@@ -27,6 +38,11 @@ class Scatter:
 
     whiten: Floats
     """[part, part]: makes usual moves of size 1."""
+
+    def blurred(self, by_a: float) -> Scatter:
+        """Every usual move is larger by so much."""
+        size = np.linalg.inv(self.whiten) + by_a * np.eye(len(self.whiten))
+        return Scatter(np.asarray(np.linalg.inv(size), dtype=float))
 
     def loss(self, rest: Floats) -> Floats:
         """The negative logarithm of how likely it is that this is the building's, [pair, part, way] to [way]."""
@@ -102,33 +118,57 @@ def _summed(weighted: Floats, seen: Floats) -> Floats:
     return np.asarray(np.einsum("nw,nw->w", weighted, seen))
 
 
-def found_again(
-    gain: Floats, rest: Floats, others: Floats, late: Floats, scatter: Scatter, least: float
-) -> tuple[Floats, Floats]:
-    """The gain, and the covariance of its error: a car of this gain is put on what is left of the building by codes
-    that were not sent, [pair, way], its messages `late`, and found again."""
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A gain, and how far off it may be."""
+
+    gain: Floats
+    """[part]"""
+    spread: Floats
+    """[part, part]: the covariance of its error, unless it is led astray."""
+    astray: float
+    """So likely the building has led it astray."""
+    astray_a: float
+    """And then by about so much."""
+
+    @property
+    def error(self) -> Floats:
+        """Of each part, with being led astray: [part]."""
+        return np.sqrt(np.diag(self.spread) + self.astray * self.astray_a**2)
+
+    @property
+    def vagueness(self) -> float:
+        """The less, the better."""
+        size = 0.5 * math.log(float(np.trace(self.spread)))
+        return size + ASTRAY_COUNTS * self.astray * max(0.0, math.log(self.astray_a) - size)
+
+
+def found_again(gain: Floats, rest: Floats, others: Floats, late: Floats, scatter: Scatter) -> Found:
+    """How far off the gain may be: a car of this gain is put on what is left of the building by codes that were not
+    sent, [pair, way], its messages `late`, and found again."""
     moved = rest[:, :, None] + late[:, None, :] * gain[None, :, None]
     again = gain_of(moved, others, scatter, rounds=2)[0]
     size = float(np.hypot.reduce(gain))
     off = again - gain[:, None]
-    if size > 0.2:
+    if size > LARGE:
         # Messages that take differently long make a gain look smaller than it is, by as much as they do here.
         along = float(np.median((gain[:, None] * again).sum(axis=0))) / size**2
         if 0.7 < along < 1.1:
             gain, off = gain / along, again / along - gain[:, None] / along
-    return gain, _covariance(off, least)
+    return _found(gain, off)
 
 
-def _covariance(off: Floats, least: float) -> Floats:
-    """That of a normal distribution whose tails hold what lies off, [part, way], up to one in a hundred."""
-    parts = len(off)
-    middle = off - np.median(off, axis=1, keepdims=True)
-    far = np.sqrt((middle**2).sum(axis=0))
-    kept = far <= np.quantile(far, 0.95)
-    spread = np.atleast_2d(np.cov(off[:, kept])) + 1e-12 * np.eye(parts)
+def _found(gain: Floats, off: Floats) -> Found:
+    """`off`: by how much it was found wrong, [part, way]."""
+    parts, ways = off.shape
+    far = np.sqrt((off**2).sum(axis=0))
+    kept = far <= np.quantile(far, CORE)
+    spread = off[:, kept] @ off[:, kept].T / int(kept.sum()) + 1e-12 * np.eye(parts)
     reach = np.sqrt(np.einsum("pw,pq,qw->w", off, np.linalg.inv(spread), off))
-    usual = {1: (1.0, 1.96, 2.576), 2: (1.515, 2.448, 3.035)}[parts]
-    factor = max(
-        float(np.quantile(reach, share)) / size for share, size in zip((0.683, 0.95, 0.99), usual, strict=True)
-    )
-    return np.asarray(spread * factor**2 + least**2 * np.eye(parts))
+    factor = max(float(np.quantile(reach, share)) / size for share, size in CORE_SIZES[parts])
+    spread = spread * factor**2 + LEAST_ERROR**2 * np.eye(parts)
+    reach = np.sqrt(np.einsum("pw,pq,qw->w", off, np.linalg.inv(spread), off))
+    beyond = reach > ASTRAY_BEYOND
+    wide_a = math.sqrt(float((far[beyond] ** 2).mean())) if beyond.any() else 0.5
+    least_a = 5.0 * math.sqrt(float(np.trace(spread)))
+    return Found(gain, spread, (int(beyond.sum()) + UNSEEN) / (ways + 2 * UNSEEN), max(wide_a, least_a))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Generic, TypeVar
 
@@ -46,12 +46,19 @@ _USED = 0.99
 """So often a charger is right about which of its phases are in use."""
 _CAUTION = 1.2
 """Errors are taken for somewhat larger than they look."""
+_BESIDE, _BESIDE_BETWEEN = (0.96, 0.07), (0.91, 0.09)
+"""Of a car's current the size of a line's current grows by so much, give or take: what else flows there is not quite in
+step with it; still less with a car between lines."""
 _STRANGE = {Supply.LINE_TO_LINE: 0.02}
 _STRANGE_ELSEWHERE = 0.002
 """So often a car's current and the building's are far out of step, and sizes add up to less: where cars are between
 lines it happens, elsewhere only beside what feeds back."""
-_ALONE, _ALONE_A = 1e-6, 3.0
-"""And hardly where less than so much flows beside the car."""
+_ALONE, _ALONE_A = 1e-6, 8.0
+"""And hardly where less than so much flows beside the car: what flows beside must be more than the car's minimum."""
+_ONE_APART = 0.03
+"""So often one channel's clamp is of another ratio than the others."""
+_CHECKED_WRONG, _CHECKED_APART = 0.005, 0.001
+"""So often ratios are wrong after somebody has held a clamp against every line."""
 _STRAY = 1e-4
 """A channel's gain is anything, of any size, with about this chance: no single one decides beyond it."""
 
@@ -93,23 +100,34 @@ class Told(Generic[T]):
         return self.chance >= SURE
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known beside a meter's answer."""
+
+    beside_a: Sequence[float] | None = None
+    """What every channel shows while no car draws; None: that was not seen."""
+    used: int | None = None
+    """On how many of its phases the car draws, as the charger reports."""
+    checked: bool = False
+    """The sizes of the meter's currents were held against a clamp."""
+
+
+NOTHING = Known()
+
+
 def answers(
     supply: Supply,
     phases: int,
     gains: Sequence[Gain],
     car_gain: tuple[float, float] | None,
-    beside_a: Sequence[float] | None = None,
+    known: Known = NOTHING,
 ) -> bool | None:
     """Whether the meter sees the car at all; None: can't be told. See `explained`."""
     if car_gain is not None and car_gain[0] < 3 * car_gain[1] + 0.15:
         return None  # the car itself does not follow
-    for gain in gains:
-        size, error = gain.amps, gain.amps_error
-        if gain.current is not None:
-            size, error = abs(gain.current.real), gain.current_error[0]
-        if size > _PLAIN + _PLAIN_ERRORS * error:
-            return True
-    held = _held_against(supply, phases, gains, car_gain, None, beside_a)
+    if any(_plainly_sees(gain) for gain in gains):
+        return True
+    held = _held_against(supply, phases, gains, car_gain, replace(known, used=None))
     chances = held.log + np.log(_SEES / held.log.shape[0] / held.log.shape[1])
     sees = float(np.logaddexp.reduce(chances.ravel()))
     well = float(np.logaddexp.reduce(chances[..., held.ratios.min(axis=1) >= LEAST_RATIO].ravel()))
@@ -120,18 +138,32 @@ def answers(
     return False if silent - well > _ODDS else None
 
 
+def _plainly_sees(gain: Gain) -> bool:
+    """By so many errors that nothing else needs to be asked."""
+    if gain.current is None:
+        error = math.hypot(gain.amps_error, gain.amps_astray.share**0.5 * gain.amps_astray.size)
+        return gain.amps > _PLAIN + _PLAIN_ERRORS * error
+    real_error, imaginary_error = gain.current_error
+    wide = gain.astray.share * gain.astray.size**2
+    if imaginary_error is None:
+        return abs(gain.current.real) > _PLAIN + _PLAIN_ERRORS * math.sqrt(real_error**2 + wide)
+    both = gain.slant * real_error * imaginary_error
+    spread = np.array([[real_error**2 + wide, both], [both, imaginary_error**2 + wide]])
+    current = np.array([gain.current.real, gain.current.imag])
+    reach = math.sqrt(float(current @ np.linalg.solve(spread, current)))
+    return abs(gain.current) > _PLAIN and reach > _PLAIN_ERRORS
+
+
 def explained(
     supply: Supply,
     phases: int,
     gains: Sequence[Gain],
     car_gain: tuple[float, float] | None,
-    used: int | None = None,
-    beside_a: Sequence[float] | None = None,
+    known: Known = NOTHING,
 ) -> Explanations:
     """`gains`: of a meter that answers. `car_gain`: what the charger itself reports of the car, amperes for an ampere
-    of the setpoint, and its error; None: it does not report it. `used`: on how many of its phases, as it reports.
-    `beside_a`: what every channel shows while no car draws; None: that was not seen."""
-    held = _held_against(supply, phases, gains, car_gain, used, beside_a)
+    of the setpoint, and its error; None: it does not report it."""
+    held = _held_against(supply, phases, gains, car_gain, known)
     chance = np.exp(held.log - held.log.max())
     chance /= chance.sum()
     likely = chance.sum(axis=(2, 3))
@@ -166,27 +198,27 @@ def _held_against(
     phases: int,
     gains: Sequence[Gain],
     car_gain: tuple[float, float] | None,
-    used: int | None,
-    beside_a: Sequence[float] | None,
+    known: Known,
 ) -> _Held:
     ways, possible = mountings(supply), possible_loads(supply, phases)
     pure = np.array([[shown(supply, way, load) for load in possible] for way in ways])
-    rows, weights = _ratios(len(gains))
+    rows, weights = _ratios(len(gains), checked=known.checked)
     base, base_error = car_gain if car_gain is not None else (1.0, 0.0)
     size = base * _RATIOS
     error = np.hypot(size * _SHAPE_ERROR, _RATIOS * base_error)
     log = np.zeros((len(ways), len(possible), len(_DISPLACEMENT), len(rows)))
     for channel, gain in enumerate(gains):
         kinds, which = np.unique(np.round(pure[:, :, channel], 9), return_inverse=True)
-        alone = beside_a is not None and beside_a[channel] < _ALONE_A
+        alone = known.beside_a is not None and known.beside_a[channel] < _ALONE_A
         strange = _ALONE if alone else _STRANGE.get(supply, _STRANGE_ELSEWHERE)
-        each = _log_chance(gain, kinds, size, error, strange)[:, :, rows[:, channel]]
+        beside = _BESIDE_BETWEEN if supply is Supply.LINE_TO_LINE and not alone else _BESIDE
+        each = _log_chance(gain, kinds, size, error, strange, beside)[:, :, rows[:, channel]]
         log += each[which.reshape(pure.shape[:2])]
     usual = -0.5 * (_DISPLACEMENT / _DISPLACEMENT_USUAL) ** 2
     usual -= np.logaddexp.reduce(usual)
     log += usual[None, None, :, None] + np.log(weights)
-    if used is not None:
-        fits = np.array([any(count == used for _, count in ways) for ways in possible.values()])
+    if known.used is not None:
+        fits = np.array([any(count == known.used for _, count in ways) for ways in possible.values()])
         if fits.any():
             log += np.log(np.where(fits, _USED, 1 - _USED))[None, :, None, None]
     return _Held(pure, tuple(possible), _RATIOS[rows], log)
@@ -226,12 +258,17 @@ def _quantity(gains: Sequence[Gain]) -> Quantity:
     return Quantity.WATTS if any(gain.current_error[1] is None for gain in gains) else Quantity.VARS
 
 
-def _ratios(channels: int) -> tuple[npt.NDArray[np.intp], Floats]:
+def _ratios(channels: int, *, checked: bool) -> tuple[npt.NDArray[np.intp], Floats]:
     """Ratios by channel, as numbers in the list of all, [row, channel], and how likely each row is before the test: all
     channels alike, or one apart."""
     far = np.flatnonzero(np.abs(_RATIOS - 1) > RATIO_TOLERANCE)
+    apart = _CHECKED_APART if checked else _ONE_APART
+    alike = _RATIO_WEIGHTS.copy()
+    if checked:
+        alike[far] *= _CHECKED_WRONG / alike[far].sum()
+        alike /= alike.sum()
     rows = [np.full(channels, number) for number in range(len(_RATIOS))]
-    weights = list(_RATIO_WEIGHTS * (0.9 if channels > 1 else 1.0))
+    weights = list(alike * (1 - apart if channels > 1 else 1.0))
     if channels > 1:
         right = int(np.argmin(np.abs(_RATIOS - 1)))
         for channel in range(channels):
@@ -239,7 +276,7 @@ def _ratios(channels: int) -> tuple[npt.NDArray[np.intp], Floats]:
                 row = np.full(channels, right)
                 row[channel] = number
                 rows.append(row)
-                weights.append(0.1 * _RATIO_WEIGHTS[number] / _RATIO_WEIGHTS[far].sum() / channels)
+                weights.append(apart * _RATIO_WEIGHTS[number] / _RATIO_WEIGHTS[far].sum() / channels)
     return np.array(rows), np.array(weights)
 
 
@@ -273,7 +310,14 @@ def _ratio_weights() -> Floats:
 _RATIO_WEIGHTS = _ratio_weights()
 
 
-def _log_chance(gain: Gain, pure: npt.NDArray[np.complex128], size: Floats, error: Floats, strange: float) -> Floats:
+def _log_chance(
+    gain: Gain,
+    pure: npt.NDArray[np.complex128],
+    size: Floats,
+    error: Floats,
+    strange: float,
+    beside: tuple[float, float] = _BESIDE,
+) -> Floats:
     """Of a channel's gain: [kind, displacement, ratio]. `pure`: what an ampere is there, [kind]; `size`, `error`: of
     the car by each ratio."""
     turned = np.exp(-1j * _DISPLACEMENT)
@@ -282,18 +326,32 @@ def _log_chance(gain: Gain, pure: npt.NDArray[np.complex128], size: Floats, erro
     real_error, imaginary_error = gain.current_error
     log = np.zeros(here.shape)
     if gain.current is not None and imaginary_error is not None:
-        log = log + _log_normal_pair(gain.current - here, there, real_error, imaginary_error, gain.slant)
+        off = gain.current - here
+        close = _log_normal_pair(off, there, real_error, imaginary_error, gain.slant)
+        astray = _log_normal_pair(off, there, gain.astray.size, gain.astray.size, 0.0)
+        log = log + _either(close, astray, gain.astray.share)
     elif gain.current is not None:
-        log = log + _log_normal(gain.current.real - here.real, np.hypot(there, _CAUTION * real_error))
+        real = gain.current.real - here.real
+        close = _log_normal(real, np.hypot(there, _CAUTION * real_error))
+        log = log + _either(close, _log_normal(real, np.hypot(there, gain.astray.size)), gain.astray.share)
     if imaginary_error is None:
         # Beside what else flows on the line, the size of the current grows by somewhat less than the car draws.
         sizes = np.abs(here)
-        near = _log_normal(abs(gain.amps) - 0.96 * sizes, np.hypot(0.07 * sizes, _CAUTION * gain.amps_error))
+        share, scatter = beside
+        size = abs(gain.amps) - share * sizes
+        close = _log_normal(size, np.hypot(scatter * sizes, _CAUTION * gain.amps_error))
+        astray = _log_normal(size, np.hypot(scatter * sizes, gain.amps_astray.size))
         log = log + np.logaddexp(
-            near, math.log(strange) + _log_normal(abs(gain.amps) - 0.7 * sizes, 0.3 * sizes + 0.01)
+            _either(close, astray, gain.amps_astray.share),
+            math.log(strange) + _log_normal(abs(gain.amps) - 0.7 * sizes, 0.3 * sizes + 0.01),
         )
     axes = 1 if imaginary_error is None else 2
     return np.logaddexp(log, math.log(_STRAY) - axes * math.log(1.0 + abs(gain.amps)))
+
+
+def _either(close: Floats, astray: Floats, share: float) -> Floats:
+    """Of a gain that the building has led astray so likely."""
+    return np.asarray(np.logaddexp(math.log1p(-share) + close, math.log(share) + astray))
 
 
 def _log_normal_pair(
