@@ -88,6 +88,11 @@ def test_a_mistake_is_named_with_line_and_remedy(left: str, line: int, said: str
     assert said in found
 
 
+def test_a_key_that_does_not_go_with_a_device_is_told_once() -> None:
+    assert len(mistakes(f'{ALFEN}ocpp_id = "CP1"\n').splitlines()) == 1
+    assert len(mistakes('host = "10.0.0.21"\n').splitlines()) == 1
+
+
 def test_two_chargers_at_one_address_are_told() -> None:
     assert "is the address of charger left" in mistakes(ALFEN, second(ALFEN))
 

@@ -31,12 +31,12 @@ def direct_of(table: Table, families: Mapping[str, DirectFamily]) -> DirectConne
     """Where it is; None: it connects by itself, over OCPP."""
     if "device" not in table:
         for key in OF_DIRECT:
-            if key in table:
+            if key in table and table.raw(key) is not None:
                 table.wrong(key, "no device is set.", "Set device to a family from `ampacity devices`, or remove it.")
         return None
     device = table.text("device", "", choices=list(families))
     for key in OF_OCPP:
-        if key in table:
+        if key in table and table.raw(key) is not None:
             table.wrong(key, "it is for chargers with OCPP, and a device is set.", "Remove one of the two.")
     family = families.get(device)
     host, serial = table.optional_text("host"), table.optional_text("serial")
