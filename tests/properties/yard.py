@@ -67,6 +67,8 @@ class Post:
     told: ChargerState | None = None
     reports_only_draw: bool = False
     """It never says by its state that the car does not want to."""
+    measures: bool = True
+    """It tells what its car draws."""
 
     @property
     def state(self) -> ChargerState:
@@ -191,7 +193,7 @@ class Yard:
                 out.append(ChargerReport(charger=post.charger.id, at_s=self.now_s, state=state))
             if self.now_s >= post.report_s - 1e-9:
                 post.report_s += self.report_every_s
-                if post.car is not None:
+                if post.car is not None and post.measures:
                     amps = reported_amps(self.site.supply, post.charger, post.car.lines, post.car.amps)
                     out.append(ChargerReport(charger=post.charger.id, at_s=self.now_s, currents=PhaseAmps(amps)))
         return out

@@ -32,9 +32,16 @@ class CarsBelow:
     """Phasor sums of the cars below a circuit at its newest sample, one a line, in amperes."""
 
     low_re: Sequence[float]
+    """What they draw there for sure."""
     low_im: Sequence[float]
+    least_re: Sequence[float]
+    """The same, with what they draw for sure on some of the lines that are counted, on whichever: more than they draw
+    there, perhaps; but less of it is left by which they may still grow."""
+    least_im: Sequence[float]
     most_re: Sequence[float]
     most_im: Sequence[float]
+    loose_a: tuple[float, ...]
+    """Of each: what is in `least` though it is not known where it flows. Empty: of none."""
     obeyed: bool
     """None of them draws more than it may, as far as they report."""
     moved_a: float
@@ -83,6 +90,7 @@ def sampled(
         changed_s=changed_s,
         exchanged=memory.exchanged and memory.good + 1 < GOOD_SAMPLES,
         places=places,
+        loose_a=cars.loose_a,
     )
 
 
@@ -151,11 +159,12 @@ def _place(
     limit = circuit.rating_a[line] * circuit.continuous_factor
     re, im, known = phasor
     low_re, low_im = re - cars.most_re[line], im - cars.most_im[line]
-    high_re, high_im, high_limit = re - cars.low_re[line], im - cars.low_im[line], limit
+    high_re, high_im, high_limit = re - cars.least_re[line], im - cars.least_im[line], limit
+    sure_re = re - cars.low_re[line]
     if not known:
         # |new| <= |measured| + |change of the cars|: what is left bounds the change, about what they draw now.
         size = math.copysign(math.hypot(re, im), re)
-        high_re, high_im, high_limit = -cars.low_re[line], -cars.low_im[line], limit - size
+        high_re, high_im, high_limit = -cars.least_re[line], -cars.least_im[line], limit - size
         along = math.hypot(cars.most_re[line], cars.most_im[line])
         turned_re, turned_im = (cars.most_re[line] / along, cars.most_im[line] / along) if along else (1.0, 0.0)
         low_re, low_im = size * turned_re - cars.most_re[line], size * turned_im - cars.most_im[line]
@@ -183,7 +192,7 @@ def _place(
         peaks=_peaks(peaks, at_s, height, window_s),
         unseen_a=unseen,
         unseen_until_s=until,
-        building_a=min(max(last, low_re), max(low_re, high_re)) if known else low_re,
+        building_a=min(max(last, low_re), max(low_re, sure_re)) if known else low_re,
         budget=budget,
     )
 

@@ -115,6 +115,13 @@ def sure_a(memory: ChargerMemory, now_s: float) -> float:
     return min(limit, memory.draw_low_a) if ramping and memory.draw_s is not None else limit
 
 
+def untold_a(memory: ChargerMemory, now_s: float) -> float:
+    """How much of what a car may draw its charger's reports leave open: all of it, where there are none of late."""
+    if memory.online_s is None or memory.draw_s is None or now_s - memory.draw_s > STALE_S:
+        return memory.ceiling_a
+    return memory.draw_a - memory.draw_least_a
+
+
 def served_as(memory: ChargerMemory, now_s: float) -> float:
     """What it was offered lately, in ampere-seconds: fades with a time constant of SERVED_S."""
     fade = math.exp(min(0.0, memory.served_s - now_s) / SERVED_S)
@@ -175,21 +182,27 @@ def _with_draw(
             draw_before_a=memory.draw_low_a,
             draw_s=told_s,
             draw_before_s=memory.draw_s,
+            draw_least_a=0.0,
+            draw_least_before_a=memory.draw_least_a,
         )
     if seen.measured_at_s is None or seen.measured_at_s == memory.draw_s:
         return memory
-    in_use, low, high = _draw(charger, supply, volts, seen, memory)
-    if high < MASK_A and in_use != memory.mask:
-        low = 0.0  # on which lines it is, is not taken over yet: on some of them there may be nothing
+    in_use, certain, least, high = _draw(charger, supply, volts, seen, memory)
+    mask = in_use if high >= MASK_A and memory.phases_on != 0 else memory.mask
+    every = 2**charger.phases - 1
+    if (in_use or every) != (mask or every):
+        certain = False  # on which lines it is, is not taken over yet: on some of them there may be nothing
     cap_a = _cap_a(charger, seen, memory, high)
     more = 0.0 < memory.cap_a < cap_a or (memory.want is Want.START and high >= DRAWING_A)
     return memory._replace(
         draw_a=high,
-        draw_low_a=low,
+        draw_low_a=least if certain else 0.0,
         draw_before_a=memory.draw_low_a,
         draw_s=seen.measured_at_s,
         draw_before_s=memory.draw_s,
-        mask=in_use if high >= MASK_A and memory.phases_on != 0 else memory.mask,
+        draw_least_a=least,
+        draw_least_before_a=memory.draw_least_a,
+        mask=mask,
         cap_a=cap_a,
         back_s=seen.measured_at_s if more else memory.back_s,
     )
@@ -197,43 +210,45 @@ def _with_draw(
 
 def _draw(
     charger: Charger, supply: Supply, volts: float, seen: ChargerSeen, memory: ChargerMemory
-) -> tuple[int, float, float]:
-    """Phases in use (0: not known), lowest and highest draw on them."""
+) -> tuple[int, bool, float, float]:
+    """Phases in use (0: not known), whether it is known on which lines they are, lowest and highest draw on them."""
+    all_lines = charger.phases == len(supply.lines)
     if seen.currents is not None and len(seen.currents) == charger.phases:
         amps = seen.currents.values
-        top = max(amps)
         used = [a for a in amps if a >= DRAWING_A]
         mask = sum(1 << phase for phase, a in enumerate(amps) if a >= DRAWING_A)
-        certain = charger.wiring is not None or (mask == 2**charger.phases - 1 and charger.phases == len(supply.lines))
-        return mask, (min(used) if used and certain else 0.0), top
+        certain = charger.wiring is not None or (mask == 2**charger.phases - 1 and all_lines)
+        return mask, certain, min(used, default=0.0), max(amps)
     amps_a, power_w = seen.current_a, seen.power_w
     if seen.currents is not None:
         amps_a = max(seen.currents.values)
     if charger.phases == 1 or (charger.phases == 2 and supply is not Supply.THREE_PHASE):
         draw = amps_a if amps_a is not None else (power_w or 0.0) / volts
-        return 0, (draw if charger.wiring is not None or len(supply.lines) == 1 else 0.0), draw
-    return _draw_of_several(charger, volts, amps_a, power_w, memory)
+        return 0, charger.wiring is not None or all_lines, draw, draw
+    mask, least, most = _draw_of_several(charger, volts, amps_a, power_w, memory)
+    return mask, mask != 0 and (charger.wiring is not None or all_lines), least, most
 
 
 def _draw_of_several(
     charger: Charger, volts: float, amps_a: float | None, power_w: float | None, memory: ChargerMemory
 ) -> tuple[int, float, float]:
-    """A charger of several phases that does not say which are in use: the power may."""
+    """Phases in use, lowest and highest draw on them, of a charger of several phases that does not say which those are.
+    The power may; and a car loads those that it uses alike."""
     every = 2**charger.phases - 1
     if power_w is not None and amps_a is not None and amps_a >= DRAWING_A:
         # The current may be of one phase or the sum of all: only all phases alike give this power.
         for each in (amps_a, amps_a / charger.phases):
             if abs(power_w - each * volts * charger.phases) <= 0.12 * power_w and each <= charger.max_a * 1.05:
                 return every, each, each
-        return 0, 0.0, amps_a
+        return 0, amps_a / charger.phases, amps_a
     if power_w is not None:
         most = max(memory.ceiling_a, memory.limit_a or 0.0, charger.min_a)
         each = power_w / (volts * charger.phases)
         # More than the phases but one could carry at their limit: all are in use.
         if power_w > 1.1 * most * volts * (charger.phases - 1):
             return every, each, each
-        return 0, 0.0, min(power_w / volts, max(most, each))
-    return 0, 0.0, amps_a or 0.0
+        return 0, each, min(power_w / volts, max(most, each))
+    return 0, (amps_a or 0.0) / charger.phases, amps_a or 0.0
 
 
 def _with_obedience(seen: ChargerSeen, memory: ChargerMemory, now_s: float) -> ChargerMemory:

@@ -23,6 +23,7 @@ ANSWER_S = 30.0
 """A command without an answer for so long is sent again."""
 
 _NOTHING = (0.0, 0.0)
+_NONE_BELOW = (0.0, 0.0, 0.0)
 _UNSEEN = ChargerSeen()
 _NO_CHARGER = ChargerMemory()
 _NO_CIRCUIT = CircuitMemory()
@@ -143,12 +144,15 @@ def _cars_below(
     sample_s: float,
     now_s: float,
 ) -> CarsBelow:
-    """The cars below a circuit when its meter took the sample: what they drew at least and at most."""
+    """The cars below a circuit when its meter took the sample: what they drew at least and at most, and where that is
+    not known, how much on some lines."""
     topology = site.topology
     lines, first = topology.lines, circuit * topology.lines
     low_re, low_im, most_re, most_im = [0.0] * lines, [0.0] * lines, [0.0] * lines, [0.0] * lines
     settle_s = min(known.period_s or 1.0, 10.0) + 1.0
-    sums: dict[int, tuple[float, float]] = {}
+    least_re, least_im = [0.0] * lines, [0.0] * lines
+    sums: dict[int, tuple[float, float, float]] = {}
+    loose: dict[int, float] = {}
     obeyed = True
     for number in topology.below[circuit]:
         memory = chargers[number]
@@ -156,23 +160,28 @@ def _cars_below(
             continue  # nothing flows there, and nothing did
         if obeyed and memory.limit_a is not None and memory.draw_a > memory.limit_a + DRAWING_A:
             obeyed = False
-        low, most = _at_sample(memory, sample_s, settle_s, now_s)
+        low, least, most = _at_sample(memory, sample_s, settle_s, now_s)
         if most > 0.0:
             way = topology.way[number][memory.mask]
-            before = sums.get(way, _NOTHING)
-            sums[way] = before[0] + low, before[1] + most
-    for way, (low, most) in sums.items():
+            before = sums.get(way, _NONE_BELOW)
+            sums[way] = before[0] + low, before[1] + least, before[2] + most
+            if least > low:
+                loose[number] = least
+    for way, (low, least, most) in sums.items():
         for place, re, im in topology.pulls[way]:
             line = place - first
             if 0 <= line < lines:
                 low_re[line] += low * re
                 low_im[line] += low * im
+                least_re[line] += least * re
+                least_im[line] += least * im
                 most_re[line] += most * re
                 most_im[line] += most * im
     moved, stills = 0.0, known.stills_a
     if sample_s > known.changed_s + settle_s:
         moved, stills = _moved(topology.below[circuit], chargers, known, settle_s)
-    return CarsBelow(low_re, low_im, most_re, most_im, obeyed, moved, stills)
+    loose_a = tuple([loose.get(number, 0.0) for number in topology.below[circuit]]) if loose else ()
+    return CarsBelow(low_re, low_im, least_re, least_im, most_re, most_im, loose_a, obeyed, moved, stills)
 
 
 def _moved(
@@ -192,24 +201,26 @@ def _moved(
     return moved, tuple(stills)
 
 
-def _at_sample(memory: ChargerMemory, sample_s: float, settle_s: float, now_s: float) -> tuple[float, float]:
-    """The least and the most a car drew at the instant of a sample, as far as that goes into the reckoning.
+def _at_sample(memory: ChargerMemory, sample_s: float, settle_s: float, now_s: float) -> tuple[float, float, float]:
+    """What a car drew at the instant of a sample, as far as that goes into the reckoning: the least on every line that
+    is counted, the least on whichever lines it uses, and the most.
 
     Never more than it may draw: what a car takes beyond that is counted as the building's.
     """
     limit = memory.limit_a
     if memory.online_s is None:
-        return 0.0, memory.ceiling_a
+        return 0.0, 0.0, memory.ceiling_a
     if memory.draw_s is None or now_s - memory.draw_s > STALE_S:
-        return 0.0, memory.ceiling_a if limit is None else limit
-    low = memory.draw_low_a
+        return 0.0, 0.0, memory.ceiling_a if limit is None else limit
+    low, least = memory.draw_low_a, memory.draw_least_a
     if memory.draw_s > sample_s - settle_s:
-        low = min(low, memory.draw_before_a)  # the sample may be older than the ramp that the report shows
+        # The sample may be older than the ramp that the report shows.
+        low, least = min(low, memory.draw_before_a), min(least, memory.draw_least_before_a)
     if limit is None:
-        return low, memory.draw_a
+        return low, max(low, min(least, memory.ceiling_a)), memory.draw_a
     if memory.draw_s < memory.sent_s + FOLLOW_S:
-        return min(low, limit), limit
-    return min(low, limit), min(memory.draw_a, limit)
+        return min(low, limit), min(least, limit), limit
+    return min(low, limit), min(least, limit), min(memory.draw_a, limit)
 
 
 # --- what is sent ----------------------------------------------------------------------------------------------------

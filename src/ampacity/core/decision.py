@@ -20,6 +20,9 @@ class Rule(Enum):
     """There is room, and it has not lasted long enough yet."""
     PACING = "pacing"
     """There is room; a charger's smallest interval, a ramp, a cut or another car's start has to pass first."""
+    UNCERTAIN = "uncertain"
+    """There may be room on the named line, and it can't be promised: a charger there can't be reached, or does not tell
+    what its car draws, or on how many phases."""
     SHARING = "sharing"
     """It gives up what is more than its share, for others."""
     TURN = "turn"

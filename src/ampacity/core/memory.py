@@ -67,7 +67,7 @@ class ChargerMemory(NamedTuple):
     draw_a: float = 0.0
     """Newest measured draw: the highest of the phases in use."""
     draw_low_a: float = 0.0
-    """The lowest of the phases in use."""
+    """What flows at least on every line that is counted; 0 where it is not known on which it flows."""
     draw_before_a: float = 0.0
     """`draw_low_a` of the report before."""
     draw_s: float | None = None
@@ -95,6 +95,10 @@ class ChargerMemory(NamedTuple):
     served_s: float = 0.0
     phases_on: int | None = None
     """As it told last; 0: it changes them, and all are counted."""
+    draw_least_a: float = 0.0
+    """The lowest of the phases in use, on whichever lines they are."""
+    draw_least_before_a: float = 0.0
+    """`draw_least_a` of the report before."""
 
 
 class PlaceMemory(NamedTuple):
@@ -106,7 +110,7 @@ class PlaceMemory(NamedTuple):
     """The building, taking from the meter the most that the cars may draw. Cuts go by it."""
     low_im: float
     high_re: float
-    """The building, taking from the meter the least that the cars draw. Raises go by it."""
+    """The building, taking from the meter the least that the cars draw, on whichever lines. Raises go by it."""
     high_im: float
     high_limit_a: float
     """What the place bears by the cautious reckoning that goes with `high`."""
@@ -185,6 +189,9 @@ class CircuitMemory(NamedTuple):
     """Since when there is an excess that only a pause can remove."""
     places: tuple[PlaceMemory, ...] = ()
     """One a line; empty before the first good sample."""
+    loose_a: tuple[float, ...] = ()
+    """Of each charger below, at the newest sample: what is taken off the meter for it on every line that is counted,
+    though it is not known on which it flows; 0: nothing. Empty: of none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -96,6 +96,7 @@ def rooms_of(
     for car in cars:
         if not car.follows:
             sure.add(car.pulls, car.reserved_a - car.settled_a)
+    _count_gone(site, cars, circuits, sure)
     for place, (re, im, limit) in enumerate(_buildings(site, circuits, blind, cautious=True)):
         sure.re[place] += re
         sure.im[place] += im
@@ -128,6 +129,28 @@ def _count_held(site: Site, cars: Sequence[Car], room: Room, *, beyond_reserved:
                     room.re[place] += re * held_a
                     room.im[place] += im * held_a
             circuit = site.topology.parents[circuit]
+
+
+def _count_gone(site: Site, cars: Sequence[Car], circuits: Sequence[CircuitMemory], room: Room) -> None:
+    """Of a car that draws on nobody knows which lines and has given something up since a meter's newest sample: there
+    is more room for that only when the meter has shown where."""
+    lines, parents = site.topology.lines, site.topology.parents
+    for number, memory in enumerate(circuits):
+        if len(memory.loose_a) != len(site.topology.below[number]):
+            continue
+        for below, loose_a in zip(site.topology.below[number], memory.loose_a, strict=True):
+            gone_a = loose_a - cars[below].reserved_a
+            if gone_a <= 0.0:
+                continue
+            circuit = number
+            while True:
+                for place, re, im in cars[below].pulls:
+                    if place // lines == circuit:
+                        room.re[place] += re * gone_a
+                        room.im[place] += im * gone_a
+                circuit = parents[circuit]
+                if circuit == _NONE or site.circuits[circuit].meter is not None:
+                    break  # where there is a meter, the building is reckoned from that
 
 
 def _is_known(memory: CircuitMemory, blind: Blindness | None) -> bool:

@@ -55,7 +55,7 @@ def planned(
     unfair = raising.give(site, admitted, turns.soon(site, asking, circuits, now_s), rooms, times, now_s)
     raising.offer_to_idle(idle, admitted, rooms, now_s)
     turns.number_the_queue(site, asking, admitted, circuits, now_s)
-    explain(site, cars, rooms)
+    explain(site, cars, rooms, now_s)
     return Plan(cars, over, short, unfair, times.trimming(now_s))
 
 

@@ -44,6 +44,8 @@ def _rule_in_words(cause: Cause) -> str:
             return f"there is room on {where}, and it has to last a little first"
         case Rule.PACING:
             return "there is room; it follows step by step"
+        case Rule.UNCERTAIN:
+            return f"room on {where} can't be promised: a charger there does not tell what its car draws"
         case Rule.SHARING:
             return "it makes room for others"
         case Rule.TURN:
