@@ -192,6 +192,8 @@ def _with_draw(
     every = 2**charger.phases - 1
     if (in_use or every) != (mask or every):
         certain = False  # on which lines it is, is not taken over yet: on some of them there may be nothing
+    if not certain and charger.wiring is not None and (in_use != 0 or (mask or every) != every):
+        least = 0.0  # nor is it counted on all lines that it may be on
     cap_a = _cap_a(charger, seen, memory, high)
     more = 0.0 < memory.cap_a < cap_a or (memory.want is Want.START and high >= DRAWING_A)
     return memory._replace(

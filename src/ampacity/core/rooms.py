@@ -132,25 +132,31 @@ def _count_held(site: Site, cars: Sequence[Car], room: Room, *, beyond_reserved:
 
 
 def _count_gone(site: Site, cars: Sequence[Car], circuits: Sequence[CircuitMemory], room: Room) -> None:
-    """Of a car that draws on nobody knows which lines and has given something up since a meter's newest sample: there
-    is more room for that only when the meter has shown where."""
-    lines, parents = site.topology.lines, site.topology.parents
+    """Of a car that drew on nobody knows which lines, and gave something up since a meter's newest sample, or shows
+    since then where it draws: there is more room for that only when the meter has shown where."""
+    lines, topology = site.topology.lines, site.topology
     for number, memory in enumerate(circuits):
-        if len(memory.loose_a) != len(site.topology.below[number]):
+        if len(memory.loose_a) != len(topology.below[number]):
             continue
-        for below, loose_a in zip(site.topology.below[number], memory.loose_a, strict=True):
-            gone_a = loose_a - cars[below].reserved_a
-            if gone_a <= 0.0:
+        for below, loose_a in zip(topology.below[number], memory.loose_a, strict=True):
+            if loose_a == 0.0 or (loose_a <= cars[below].reserved_a and cars[below].way == topology.way[below][0]):
                 continue
-            circuit = number
-            while True:
-                for place, re, im in cars[below].pulls:
-                    if place // lines == circuit:
-                        room.re[place] += re * gone_a
-                        room.im[place] += im * gone_a
-                circuit = parents[circuit]
-                if circuit == _NONE or site.circuits[circuit].meter is not None:
-                    break  # where there is a meter, the building is reckoned from that
+            counted = {place: (re, im) for place, re, im in cars[below].pulls}
+            above = _up_to_a_meter(site, number)
+            for place, re, im in topology.pulls[topology.way[below][0]]:
+                if place // lines in above:
+                    now_re, now_im = counted.get(place, (0.0, 0.0))
+                    share = max(0.0, loose_a - cars[below].reserved_a * math.hypot(now_re, now_im) / math.hypot(re, im))
+                    room.re[place] += re * share
+                    room.im[place] += im * share
+
+
+def _up_to_a_meter(site: Site, circuit: int) -> list[int]:
+    """The circuit and those above it that are reckoned from its building: up to the next one with a meter."""
+    out = [circuit]
+    while (circuit := site.topology.parents[circuit]) != _NONE and site.circuits[circuit].meter is None:
+        out.append(circuit)
+    return out
 
 
 def _is_known(memory: CircuitMemory, blind: Blindness | None) -> bool:

@@ -45,7 +45,7 @@ def _rule_in_words(cause: Cause) -> str:
         case Rule.PACING:
             return "there is room; it follows step by step"
         case Rule.UNCERTAIN:
-            return f"room on {where} can't be promised: a charger there does not tell what its car draws"
+            return f"room on {where} is not sure: a charger there does not tell its car's draw"
         case Rule.SHARING:
             return "it makes room for others"
         case Rule.TURN:
