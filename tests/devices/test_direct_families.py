@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import tomllib
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from ampacity.devices.direct_charger import (
 from ampacity.devices.direct_family import DirectFamily, Point, Sample
 from ampacity.devices.direct_file import direct_family_of
 from ampacity.devices.new_charger import new_charger
-from ampacity.devices.registers import NUMBERS, reads_of, value_of, words_of
+from ampacity.devices.registers import WORDS
 
 FAMILIES = direct_families()
 by_family = pytest.mark.parametrize("family", FAMILIES.values(), ids=lambda f: f.id)
@@ -75,7 +76,7 @@ def read(family: DirectFamily, sample: Sample) -> dict[Point, Value]:
     words = {(f, first + n): w for (f, first), block in sample.registers.items() for n, w in enumerate(block)}
     for one in points:
         raw = [words[one.read, int(one.at) + n] for n in range(one.registers)]
-        found[one] = value_of(one, raw, low_word_first=family.low_word_first, nothing=family.nothing)
+        found[one] = family.value_of(one, raw)
     return found
 
 
@@ -127,8 +128,8 @@ def test_the_current_of_every_step_fits_into_its_register(family: DirectFamily) 
     if family.protocol == "modbus":
         for n in range(int(min(limit.most_a, 63.0) / limit.step_a)):
             amps = limit.grid_a(n * limit.step_a)
-            words = words_of(limit.point, amps, low_word_first=family.low_word_first)
-            back = value_of(limit.point, words, low_word_first=family.low_word_first)
+            words = family.words_of(limit.point, amps)
+            back = family.value_of(limit.point, words)
             assert back == pytest.approx(amps, abs=1e-4)
 
 
@@ -149,30 +150,40 @@ def test_a_watchdogs_time_is_within_what_the_family_takes(family: DirectFamily) 
             assert family.watchdog.least_s <= wanted_s <= family.watchdog.most_s
             point = family.watchdog.timeout
             if point is not None and point.write:
-                assert words_of(point, wanted_s, low_word_first=family.low_word_first)
+                assert family.words_of(point, wanted_s)
 
 
 def test_keba_is_read_one_value_a_request() -> None:
     family = FAMILIES["keba-p30"]
-    asked = reads_of([one for one in family.fast_points if one.read], single=True)
+    asked = family.reads_of([one for one in family.fast_points if one.read])
     assert {count for _, _, count in asked} == {2}
 
 
 def test_registers_next_to_each_other_are_read_together_and_no_others() -> None:
     points = [Point(at=at, type="uint16", read=3) for at in (10, 11, 13)]
-    assert reads_of(points, single=False) == [(3, 10, 2), (3, 13, 1)]
+    assert replace(FAMILIES["keba-p30"], single_reads=False).reads_of(points) == [(3, 10, 2), (3, 13, 1)]
 
 
-@given(st.sampled_from(sorted(NUMBERS)), st.integers(0, 32_000), st.booleans())
+@given(st.sampled_from(sorted(WORDS.keys() - {"t5", "t6"})), st.integers(0, 32_000), st.booleans())
 def test_what_is_written_into_registers_is_what_is_read_from_them(kind: str, number: int, low_first: bool) -> None:
+    family = replace(FAMILIES["keba-p30"], low_word_first=low_first)
     point = Point(at=0, type=kind)
-    words = words_of(point, float(number), low_word_first=low_first)
-    assert value_of(point, words, low_word_first=low_first) == number
+    assert family.value_of(point, family.words_of(point, float(number))) == number
 
 
-def test_a_number_that_does_not_fit_is_refused() -> None:
-    with pytest.raises(ValueError, match="does not fit"):
-        words_of(Point(at=7, type="uint16"), 70_000.0, low_word_first=False)
+def test_bits_of_a_register_are_read_alone() -> None:
+    assert FAMILIES["keba-p30"].value_of(Point(at=0, mask=0x0F00), [0xA5FF]) == 5.0
+
+
+def test_a_number_that_does_not_fit_is_refused_with_its_address() -> None:
+    with pytest.raises(ValueError, match="7: 70000 does not fit into uint16"):
+        FAMILIES["keba-p30"].words_of(Point(at=7, type="uint16"), 70_000.0)
+
+
+@pytest.mark.parametrize("kind", ["t5", "t6"])
+def test_a_number_with_a_power_of_ten_is_not_written(kind: str) -> None:
+    with pytest.raises(ValueError, match="only read"):
+        FAMILIES["keba-p30"].words_of(Point(at=7, type=kind), 1.0)
 
 
 # --- states ---

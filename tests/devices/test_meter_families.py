@@ -12,7 +12,7 @@ from ampacity.core.observations import MeterReading
 from ampacity.core.site import MeterId
 from ampacity.devices.catalogue import meter_families
 from ampacity.devices.meter_family import FrameAbsurd, MeterFamily
-from ampacity.devices.numbers import WORDS
+from ampacity.devices.registers import WORDS
 
 FAMILIES = list(meter_families().values())
 USABLE = [one for one in FAMILIES if not one.unusable]

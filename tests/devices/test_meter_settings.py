@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from ampacity.devices.announced import IS, whose
 from ampacity.devices.catalogue import announcements, meter_families
 from ampacity.devices.meter_family import MeterFamily
-from ampacity.devices.meter_settings import check_of, setting_of, words_of
-from ampacity.devices.numbers import WORDS, number_of
+from ampacity.devices.meter_settings import check_of, setting_of
+from ampacity.devices.registers import WORDS, whole_of, words_of
 
 FAMILIES = list(meter_families().values())
 by_id = pytest.mark.parametrize("family", FAMILIES, ids=lambda f: f.id)
@@ -26,7 +26,7 @@ def test_a_number_goes_into_registers_and_comes_back(data: st.DataObject, kind: 
     words = words_of(number, kind, low_word_first=low_word_first)
     assert len(words) == WORDS[kind]
     assert all(0 <= word < 2**16 for word in words)
-    assert number_of(words, kind, low_word_first=low_word_first) == number
+    assert whole_of(words, kind, low_word_first=low_word_first) == number
 
 
 @pytest.mark.parametrize(("number", "kind"), [(-1, "uint16"), (2**16, "uint16"), (2**32, "uint32"), (2**33, "int32")])

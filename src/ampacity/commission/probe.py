@@ -10,7 +10,7 @@ from ampacity.core.observations import MeterReading
 from ampacity.core.site import MeterId
 from ampacity.devices.meter_family import FrameAbsurd, MeterFamily, identifications
 from ampacity.devices.meter_settings import Held, Stated
-from ampacity.devices.numbers import unsigned_of
+from ampacity.devices.registers import bits_of
 from ampacity.links.meter_settings import Remark, read_setup
 from ampacity.links.modbus import Bus, LineNeverSilent, MeterRefuses, SerialPort
 
@@ -222,7 +222,7 @@ class _Look:
                 words = await self._identification(place)
             except MeterRefuses:
                 continue
-            number = unsigned_of(words, low_word_first=False)
+            number = bits_of(words, low_word_first=False)
             code = number if code is None else code
             for family in self._families.values():
                 model = family.model_of(words) if family.identification == place else None
@@ -300,7 +300,7 @@ class _Look:
             assert place is not None
             for _ in range(AGAIN):
                 words = await self._optional(place[0], place[1], holding=place[2])
-                if words is None or unsigned_of(words, low_word_first=False) != found.code or self._garbled:
+                if words is None or bits_of(words, low_word_first=False) != found.code or self._garbled:
                     raise _Unreadable(CLASH)
             if await self._hears_more():
                 raise _Unreadable(BESIDE)

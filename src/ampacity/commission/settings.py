@@ -9,7 +9,7 @@ from ampacity.commission.probe import AGAIN, ANSWER_S, TAKEN_REMEDY, Found
 from ampacity.core.errors import AmpacityError, DeviceError
 from ampacity.devices.meter_family import MeterFamily
 from ampacity.devices.meter_settings import Held
-from ampacity.devices.numbers import unsigned_of
+from ampacity.devices.registers import bits_of
 from ampacity.links.meter_settings import READ_BACK_EVERY_S, Put, put_right
 from ampacity.links.modbus import Bus
 
@@ -74,7 +74,7 @@ async def _must_be(bus: Bus, found: Found, family: MeterFamily) -> None:
         asked = family.identification
         assert asked is not None
         words = await _read(bus, found.unit, asked[0], asked[1], holding=asked[2])
-        code = unsigned_of(words, low_word_first=False)
+        code = bits_of(words, low_word_first=False)
         if family.number_address is not None and number is not None:
             told = await _read(
                 bus, found.unit, family.number_address, family.number_registers, holding=family.function == 3

@@ -4,8 +4,10 @@ and what it does when it hears nothing more."""
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from ampacity.devices.registers import BIT, TEXTS, bits_of, text_of, value_of, whole_of, words_of
 
 MODBUS, HTTP = "modbus", "http"
 READ_COIL, READ_HOLDING, READ_INPUT = 1, 3, 4
@@ -247,3 +249,43 @@ class DirectFamily:
         found += [limit.in_force.point] if limit.in_force is not None else []
         found += [phases.shown] if phases is not None else []
         return tuple(dict.fromkeys(found))
+
+    def reads_of(self, points: Sequence[Point], most: int = 60) -> list[tuple[int, int, int]]:
+        """(function, first address, count) of as few requests as bring all points: registers next to each other go
+        together, and nothing is asked that is not wanted: what lies between may be no register."""
+        found: list[tuple[int, int, int]] = []
+        for function, address, count in sorted({(one.read, int(one.at), one.registers) for one in points}):
+            if found and not self.single_reads:
+                last, first, length = found[-1]
+                end = max(first + length, address + count)
+                if last == function and address <= first + length and end - first <= most:
+                    found[-1] = (last, first, end - first)
+                    continue
+            found.append((function, address, count))
+        return found
+
+    def value_of(self, point: Point, words: Sequence[int]) -> float | str | None:
+        """What registers, or a coil, say at a point; None: they say that it is not known."""
+        if point.type in TEXTS:
+            return text_of(words, point.type)
+        if point.type == BIT:
+            return float(words[0])
+        if bits_of(words, low_word_first=self.low_word_first) == self.nothing:
+            return None
+        if not point.mask:
+            return float(value_of(words, point.type, low_word_first=self.low_word_first)) * point.scale
+        whole = whole_of(words, point.type, low_word_first=self.low_word_first) & point.mask
+        return float(whole >> (point.mask & -point.mask).bit_length() - 1) * point.scale
+
+    def words_of(self, point: Point, value: float) -> tuple[int, ...]:
+        """The registers that hold a number at a point; of a coil, 0 or 1.
+
+        Raises:
+            ValueError: the point does not hold such a number.
+        """
+        if point.type == BIT:
+            return (1 if value else 0,)
+        try:
+            return words_of(value / point.scale, point.type, low_word_first=self.low_word_first)
+        except ValueError as error:
+            raise ValueError(f"{point.at}: {error}") from error

@@ -24,7 +24,7 @@ from ampacity.devices.direct_family import (
     Write,
 )
 from ampacity.devices.firmware import is_version
-from ampacity.devices.registers import TYPES, count_of
+from ampacity.devices.registers import BIT, TEXTS, WORDS
 
 Entry = Mapping[str, Any]
 
@@ -68,6 +68,8 @@ _OTHERS = (
     "identity",
     "sample",
 )
+
+_TYPES = (*WORDS, *TEXTS, BIT)
 
 
 def is_direct(document: Entry) -> bool:
@@ -128,15 +130,15 @@ class _Reader:
             )
         _only(entry, ("address", "type", "registers", "scale", "read", "write", "mask"), "a register")
         type_ = entry.get("type", "uint16")
-        if type_ not in TYPES:
-            raise ValueError(f"type {type_} is not known; known are {', '.join(TYPES)}")
+        if type_ not in _TYPES:
+            raise ValueError(f"type {type_} is not known; known are {', '.join(_TYPES)}")
         return Point(
             at=entry["address"],
             type=type_,
-            registers=count_of(type_, entry.get("registers", 1)),
+            registers=WORDS.get(type_) or entry.get("registers", 1),
             scale=float(entry.get("scale", 1.0)),
-            read=entry.get("read", 1 if type_ == "bit" else self._read),
-            write=entry.get("write", 5 if type_ == "bit" else self._write),
+            read=entry.get("read", 1 if type_ == BIT else self._read),
+            write=entry.get("write", 5 if type_ == BIT else self._write),
             mask=entry.get("mask", 0),
         )
 

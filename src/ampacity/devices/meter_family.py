@@ -10,9 +10,9 @@ from typing import Any
 from ampacity.core.observations import MeterReading
 from ampacity.core.site import MeterId
 from ampacity.devices.meter_settings import Check, Setting, check_of, setting_of
-from ampacity.devices.numbers import WORDS, number_of, unsigned_of, value_of
 from ampacity.devices.readings import FrameAbsurd as FrameAbsurd
 from ampacity.devices.readings import checked
+from ampacity.devices.registers import WORDS, bits_of, text_of, value_of, whole_of
 
 Registers = Mapping[int, int]
 """Register contents by address, each 0 to 65535."""
@@ -154,12 +154,9 @@ class MeterFamily:
     def model_of(self, words: Sequence[int]) -> str | None:
         """What the identification registers say; None: it is none of this family."""
         if self.identify_text:
-            text = text_of(words) or ""
+            text = text_of(words)
             return next((model for model in self.models if text.startswith(model.split(" ")[0])), None)
-        code = 0
-        for word in words:
-            code = code << 16 | word
-        return self.identify_values.get(code)
+        return self.identify_values.get(bits_of(words, low_word_first=False))
 
     def raw(self, quantity: Quantity, registers: Registers) -> list[float]:
         """The raw numbers of a quantity; KeyError where the registers were not read."""
@@ -175,7 +172,7 @@ class MeterFamily:
             return None
         for address in quantity.addresses:
             words = [registers[address + n] for n in range(WORDS[quantity.type])]
-            if unsigned_of(words, low_word_first=self.low_word_first) in self.missing:
+            if bits_of(words, low_word_first=self.low_word_first) in self.missing:
                 return None
         return self.values(quantity, registers)
 
@@ -188,14 +185,14 @@ class MeterFamily:
         out = []
         power = 0
         if quantity.exponent_at is not None:
-            power = number_of([registers[quantity.exponent_at]], "int16", low_word_first=False)
+            power = whole_of([registers[quantity.exponent_at]], "int16", low_word_first=False)
             if not -10 <= power <= 10:
                 raise FrameAbsurd(f"The meter gives {power} as a power of ten.")
         for address, raw in zip(quantity.addresses, self.raw(quantity, registers), strict=True):
             if WORDS[quantity.type] == 2 and raw == self.overflow:
                 raise FrameAbsurd("The meter says that a value is out of its range.")
             words = [registers[address + n] for n in range(WORDS[quantity.type])]
-            if unsigned_of(words, low_word_first=self.low_word_first) in self.missing:
+            if bits_of(words, low_word_first=self.low_word_first) in self.missing:
                 raise FrameAbsurd("The meter says that a value is not available.")
             if not math.isfinite(raw):
                 raise FrameAbsurd("The meter gives something that is no number.")
@@ -222,8 +219,8 @@ class MeterFamily:
     def own_number(self, words: Sequence[int]) -> str | None:
         """The meter's own number from its registers; None where there is none in them."""
         if not self.number_is_text:
-            return str(unsigned_of(words, low_word_first=self.low_word_first)) if any(words) else None
-        return text_of(words)
+            return str(bits_of(words, low_word_first=self.low_word_first)) if any(words) else None
+        return text_of(words) or None
 
     @property
     def identification(self) -> tuple[int, int, bool] | None:
@@ -259,13 +256,6 @@ def identifications(families: Iterable[MeterFamily]) -> list[tuple[int, int, boo
     """All places to ask what a meter is, the most common first."""
     places = {one.identification for one in families} - {None}
     return sorted((one for one in places if one is not None), key=lambda one: (one[0] != USUAL, one))
-
-
-def text_of(words: Sequence[int]) -> str | None:
-    """Two characters a register; None where there is no text in them."""
-    raw = b"".join((word & 0xFFFF).to_bytes(2, "big") for word in words)
-    text = raw.decode("ascii", "replace").strip("\0 \ufffd")
-    return text if text and text.isprintable() else None
 
 
 def family_of(document: Mapping[str, Any]) -> MeterFamily:

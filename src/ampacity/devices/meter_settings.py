@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ampacity.devices.numbers import WORDS
+from ampacity.devices.registers import WHOLE, WORDS
 
 STATED = ("ct_ratio",)
 """What only the installer knows: primary current of the transformers by secondary current."""
@@ -124,20 +124,6 @@ class Check:
         return list(dict.fromkeys([*found, *(words for bit, words in self.bits.items() if number >> bit & 1)]))
 
 
-def words_of(number: int, type_: str, *, low_word_first: bool) -> list[int]:
-    """The registers that hold a number.
-
-    Raises:
-        ValueError: it does not fit.
-    """
-    count = WORDS[type_]
-    raw = number + (1 << 16 * count) if number < 0 and type_.startswith("int") else number
-    if not 0 <= raw < 1 << 16 * count:
-        raise ValueError(f"{number} is no {type_}")
-    words = [raw >> 16 * n & 0xFFFF for n in range(count)]
-    return words if low_word_first else words[::-1]
-
-
 def setting_of(entry: Mapping[str, Any]) -> Setting:
     """From its table of TOML; KeyError, TypeError or ValueError where it is not complete."""
     _no_others(entry, Setting)
@@ -186,8 +172,8 @@ def _no_others(entry: Mapping[str, Any], kind: type) -> None:
 
 def _type(entry: Mapping[str, Any]) -> str:
     kind = str(entry.get("type", "uint16"))
-    if kind not in WORDS:
-        raise ValueError(f"type {kind} is not known")
+    if kind not in WHOLE:
+        raise ValueError(f"type {kind} is none of {', '.join(WHOLE)}")
     return kind
 
 

@@ -1,82 +1,81 @@
-"""Registers of Modbus and what they say."""
+"""Registers of 16 bits, and the numbers and texts that they hold; by the types that device files name."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
 
-from ampacity.devices.direct_family import Point
-
-NUMBERS = {
-    "uint16": "H",
+_PACKED = {
     "int16": "h",
-    "uint32": "I",
+    "uint16": "H",
     "int32": "i",
-    "float32": "f",
-    "uint64": "Q",
+    "uint32": "I",
     "int64": "q",
+    "uint64": "Q",
+    "float32": "f",
     "float64": "d",
 }
-"""How they are packed."""
+_FLOATS = ("float32", "float64")
+_POWERS = ("t5", "t6")
+"""A power of ten of 8 bits, and a number of 24, without or with a sign (Iskra). They are only read."""
+WORDS = {type_: struct.calcsize(f">{code}") // 2 for type_, code in _PACKED.items()} | dict.fromkeys(_POWERS, 2)
+"""How many registers a number takes."""
 TEXTS = ("text", "high-char", "low-char")
 """Text of several registers; one letter in the high or the low byte of one."""
+WHOLE = tuple(type_ for type_ in _PACKED if type_ not in _FLOATS)
+"""Types of whole numbers."""
 BIT = "bit"
-TYPES = (*NUMBERS, *TEXTS, BIT)
+"""A coil."""
 
 
-def count_of(type_: str, registers: int) -> int:
-    """How many registers, or coils, a type fills."""
-    return struct.calcsize(f">{NUMBERS[type_]}") // 2 if type_ in NUMBERS else registers
+def bits_of(words: Sequence[int], *, low_word_first: bool) -> int:
+    """All bits, as one number without a sign."""
+    return int.from_bytes(_bytes_of(words, low_word_first=low_word_first), "big")
 
 
-def words_of(point: Point, value: float, *, low_word_first: bool) -> tuple[int, ...]:
-    """The registers that a number fills; of a coil, 0 or 1.
+def whole_of(words: Sequence[int], type_: str, *, low_word_first: bool) -> int:
+    """The whole number that registers hold; `type_` is one of WHOLE."""
+    (number,) = struct.unpack(f">{_PACKED[type_]}", _bytes_of(words, low_word_first=low_word_first))
+    return int(number)
+
+
+def value_of(words: Sequence[int], type_: str, *, low_word_first: bool) -> float:
+    """The number that registers hold, whole or not; may be infinite, or no number."""
+    if type_ in _POWERS:
+        raw = bits_of(words, low_word_first=low_word_first)
+        power, number = raw >> 24, raw & 0xFFFFFF
+        if type_ == "t6" and number & 0x800000:
+            number -= 1 << 24
+        return float(number * 10.0 ** (power - 256 if power & 0x80 else power))
+    if type_ not in _FLOATS:
+        return whole_of(words, type_, low_word_first=low_word_first)
+    (value,) = struct.unpack(f">{_PACKED[type_]}", _bytes_of(words, low_word_first=low_word_first))
+    return float(value)
+
+
+def words_of(value: float, type_: str, *, low_word_first: bool) -> tuple[int, ...]:
+    """The registers that hold a number; of a type of whole numbers the nearest one.
 
     Raises:
-        ValueError: the point does not hold such a number.
+        ValueError: it does not fit.
     """
-    if point.type == BIT:
-        return (1 if value else 0,)
-    code = NUMBERS[point.type]
-    raw = value / point.scale
+    if type_ in _POWERS:
+        raise ValueError(f"{type_} is only read")
     try:
-        packed = struct.pack(f">{code}", raw if code in "fd" else round(raw))
+        packed = struct.pack(f">{_PACKED[type_]}", value if type_ in _FLOATS else round(value))
     except (struct.error, OverflowError) as error:
-        raise ValueError(f"{value:g} does not fit into {point.type} at {point.at}") from error
+        raise ValueError(f"{value:g} does not fit into {type_}") from error
     words = struct.unpack(f">{len(packed) // 2}H", packed)
     return words[::-1] if low_word_first else words
 
 
-def value_of(
-    point: Point, words: Sequence[int], *, low_word_first: bool, nothing: int | None = None
-) -> float | str | None:
-    """What registers say; None: they say that it is not known, by all bits of `nothing`."""
-    if point.type in TEXTS:
-        packed = struct.pack(f">{len(words)}H", *words)
-        part = {"text": packed, "high-char": packed[:1], "low-char": packed[1:2]}[point.type]
-        return part.decode("ascii", "replace").strip("\0 \ufffd")
-    if point.type == BIT:
-        return float(words[0])
-    packed = struct.pack(f">{len(words)}H", *(words[::-1] if low_word_first else words))
-    if int.from_bytes(packed, "big") == nothing:
-        return None
-    (raw,) = struct.unpack(f">{NUMBERS[point.type]}", packed)
-    if point.mask:
-        raw = (raw & point.mask) >> (point.mask & -point.mask).bit_length() - 1
-    return float(raw) * point.scale
+def text_of(words: Sequence[int], type_: str = "text") -> str:
+    """The text that registers hold; empty where there is none."""
+    raw = _bytes_of([word & 0xFFFF for word in words], low_word_first=False)
+    part = {"text": raw, "high-char": raw[:1], "low-char": raw[1:2]}[type_]
+    text = part.decode("ascii", "replace").strip("\0 \ufffd")
+    return text if text.isprintable() else ""
 
 
-def reads_of(points: Sequence[Point], *, single: bool, most: int = 60) -> list[tuple[int, int, int]]:
-    """(function, first address, count) of as few requests as bring all points: registers next to each other go
-    together, and nothing is asked that is not wanted: what lies between may be no register."""
-    found: list[tuple[int, int, int]] = []
-    places = {(point.read, int(point.at), point.registers) for point in points}
-    for function, address, count in sorted(places):
-        if found and not single:
-            last, first, length = found[-1]
-            end = max(first + length, address + count)
-            if last == function and address <= first + length and end - first <= most:
-                found[-1] = (last, first, end - first)
-                continue
-        found.append((function, address, count))
-    return found
+def _bytes_of(words: Sequence[int], *, low_word_first: bool) -> bytes:
+    return struct.pack(f">{len(words)}H", *(reversed(words) if low_word_first else words))

@@ -10,8 +10,8 @@ from typing import Protocol
 
 from ampacity.core.errors import DeviceError
 from ampacity.devices.meter_family import MeterFamily
-from ampacity.devices.meter_settings import Check, Held, Lock, Setting, Stated, words_of
-from ampacity.devices.numbers import number_of
+from ampacity.devices.meter_settings import Check, Held, Lock, Setting, Stated
+from ampacity.devices.registers import whole_of, words_of
 
 READ_BACK = 5
 READ_BACK_EVERY_S = 1.0
@@ -101,7 +101,7 @@ async def read_setup(
             except DeviceError:
                 unread.add(check.address)
             else:
-                remarks += _remarks(check, number_of(words, check.type, low_word_first=family.low_word_first))
+                remarks += _remarks(check, whole_of(words, check.type, low_word_first=family.low_word_first))
     return Setup(settings=tuple(settings), remarks=tuple(remarks), unread=frozenset(unread))
 
 
@@ -179,7 +179,7 @@ def _changed(setting: Setting, now: int, wanted: int, *, low_word_first: bool) -
     differing = [n for n, (old, new) in enumerate(zip(before, after, strict=True)) if old != new]
     if not differing:
         return setting.address, []
-    return setting.address + differing[0], after[differing[0] : differing[-1] + 1]
+    return setting.address + differing[0], list(after[differing[0] : differing[-1] + 1])
 
 
 async def _is_locked(bus: Registers, unit: int, lock: Lock) -> bool:
@@ -192,4 +192,4 @@ async def _raw(bus: Registers, unit: int, family: MeterFamily, setting: Setting)
         DeviceError: it can't be read.
     """
     words = await bus.read(unit, setting.address, setting.count, holding=True)
-    return number_of(words, setting.type, low_word_first=family.low_word_first)
+    return whole_of(words, setting.type, low_word_first=family.low_word_first)

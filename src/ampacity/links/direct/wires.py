@@ -13,7 +13,6 @@ import httpx2
 from ampacity.core.errors import DeviceError
 from ampacity.devices.direct_charger import Value, of_json
 from ampacity.devices.direct_family import DirectFamily, Point, Write
-from ampacity.devices.registers import reads_of, value_of, words_of
 from ampacity.links.modbus import Bus, MeterRefuses, MeterSilent, Order
 from ampacity.links.tally import Tally
 
@@ -86,29 +85,25 @@ class ModbusWire:
     async def read(self, points: Sequence[Point], stop: Callable[[], bool] = never) -> dict[Point, Value]:
         wanted = [one for one in points if one.read]
         words: dict[tuple[int, int], int] = {}
-        for function, address, count in reads_of(wanted, single=self._family.single_reads):
+        for function, address, count in self._family.reads_of(wanted):
             if words and stop():
                 break
             found = await self._ask(Order(self._unit, function, address + self._offset, count))
             words.update({(function, address + n): word for n, word in enumerate(found)})
         return {
-            one: self._value(one, [words[one.read, int(one.at) + n] for n in range(one.registers)])
+            one: self._family.value_of(one, [words[one.read, int(one.at) + n] for n in range(one.registers)])
             for one in wanted
             if (one.read, int(one.at) + one.registers - 1) in words
         }
 
     async def write(self, write: Write) -> None:
         point = write.point
-        words = words_of(point, write.value, low_word_first=self._family.low_word_first)
+        words = self._family.words_of(point, write.value)
         await self._ask(Order(self._unit, point.write, int(point.at) + self._offset, count=len(words), words=words))
         await asyncio.sleep(self._family.write_pause_s)
 
     async def drop(self) -> None:
         """Others may be on the bus: it stays, and is closed by who made it."""
-
-    def _value(self, point: Point, words: list[int]) -> Value:
-        family = self._family
-        return value_of(point, words, low_word_first=family.low_word_first, nothing=family.nothing)
 
     async def _ask(self, order: Order) -> list[int]:
         try:

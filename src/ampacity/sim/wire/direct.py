@@ -23,7 +23,7 @@ from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from ampacity.devices.direct_family import HTTP, LIFE, READ, VALIDITY, DirectFamily, Point, StateRule, Write
-from ampacity.devices.registers import TEXTS, words_of
+from ampacity.devices.registers import TEXTS
 
 LOOPBACK = "127.0.0.1"
 VOLTS = 230.0
@@ -262,7 +262,7 @@ class DirectSim:
         words = (
             _text_words(point, value)
             if point.type in TEXTS
-            else words_of(point, _masked(point, float(value)), low_word_first=self.family.low_word_first)
+            else self.family.words_of(point, _masked(point, float(value)))
         )
         coil, at = _place(point)
         for n, word in enumerate(words):
