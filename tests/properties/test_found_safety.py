@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tests.properties.house import Car, ChargerKind, Fault, Fittings, House, MeterKind, Obeys
 
@@ -267,3 +269,21 @@ def test_the_other_load_of_a_circuit_without_a_meter_adds_at_any_angle_between_l
     house.plug_in(0, Car(lines=2, dead_s=0.5, ramp_a_per_s=32.0, most_a=32.0))
     house.run(120)
     assert max(abs(z) for z in house.flows()[1]) <= 20.1
+
+
+def test_what_is_reserved_for_a_car_that_was_cut_is_no_room_to_give_it_back() -> None:
+    """Below a circuit without a meter only its own report shows that it has followed. After the charger's smallest
+    interval of 5 s some of what it had was given back, since less than no room beside it counted as none: 33 A on 28 A,
+    with every meter and every charger right."""
+    house = house_of(
+        replace(charger(0, GARAGE), step_a=1.0),
+        circuits=(circuit("main", 28.0, meter=MeterId("main")), circuit("garage", 24.0, MAIN)),
+        report_s=30.0,
+    )
+    house.plug_in(0, car(dead_s=0.5))
+    house.run(200)
+    house.step_load(0, 0, 13.9)
+    house.run(4)
+    for _ in range(100):
+        house.run(0.5)
+        assert flow_a(house) <= 28.1, house.now_s

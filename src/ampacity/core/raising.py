@@ -174,6 +174,8 @@ def _start(car: Car, fair_a: float, rooms: Rooms, now_s: float) -> None:
     if not _is_ready(car, now_s):
         return
     reach, _ = rooms.reach(Wait.SPARE if car.spare else Wait.START, car)
+    if reach <= 0.0:
+        return  # there may be less than none: what is reserved for it is no room then
     reserved = car.reserved_a
     target = on_step_a(min(fair_a, reserved + reach, car.cap_a), car.charger.step_a)
     if target >= car.floor_a:
@@ -216,6 +218,8 @@ def _raise(car: Car, fair_a: float, least_a: float, rooms: Rooms, now_s: float, 
     reserved = car.reserved_a
     for wait, worth in ((Wait.RAISE, least_a), (Wait.SMALL, smallest)):
         reach, _ = rooms.reach(wait, car)
+        if reach <= 0.0:
+            continue  # as at a start
         # What rounding leaves goes round: the coarser step is filled up where there is room.
         target = on_step_a(min(fair_a + step - NEAR_A if step > 0.2 else fair_a, reserved + reach, car.cap_a), step)
         gain = target - car.limit_a
