@@ -77,6 +77,10 @@ MEASURANDS = (
     "SoC",
 )
 
+SUPPLY_MEASURANDS = ("Power.Active.Export",)
+"""As well, of a charger that tells of the building's supply. A measurand is asked for, not a place: a charger that can
+measure it at several places tells of all of them (OCPP 1.6, 3.16.3)."""
+
 _log = structlog.get_logger("ampacity.charger")
 
 
@@ -472,7 +476,8 @@ class Steering:
     async def _set_measurands_of(self, setting: Setting) -> None:
         value, fixed = self._settings.get(setting, ("", False))
         exactly = self._family.measurands
-        wanted = exactly or tuple(m for m in MEASURANDS if m not in self._family.without_measurands)
+        all_ = (*MEASURANDS, *(SUPPLY_MEASURANDS if self._endpoint.tells_supply else ()))
+        wanted = exactly or tuple(m for m in all_ if m not in self._family.without_measurands)
         have = {one.strip() for one in value.split(",")}
         if fixed or (have == set(exactly) if exactly else have >= set(wanted)):
             return
