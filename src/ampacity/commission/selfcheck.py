@@ -275,9 +275,11 @@ def _of_charger(meter: MeterFacts, charger: str, *, running: bool) -> dict[str, 
         return _of(meter)(code, verdict, charger=charger, **params)
 
     told, fine = meter.link.age_s is not None, _answers(meter)
+    lights = finding("inlet-lights", Verdict.FINE)
     if not running:
-        powered = finding("inlet-not-running", Verdict.UNKNOWN)
-    elif fine and meter.trouble is None:
+        unseen = finding("inlet-not-running", Verdict.UNKNOWN)
+        return {"compatible": unseen, "powered": unseen, "order": unseen, "lights": lights, "believed": unseen}
+    if fine and meter.trouble is None:
         powered = finding("answers", Verdict.FINE, age_s=round(meter.link.age_s or 0.0, 1))
     elif not meter.connected:
         powered = finding("inlet-charger-gone", Verdict.WRONG)
@@ -296,7 +298,7 @@ def _of_charger(meter: MeterFacts, charger: str, *, running: bool) -> dict[str, 
         ),
         "powered": powered,
         "order": finding("inlet-order-right" if fine else "inlet-order", Verdict.FINE if fine else Verdict.UNKNOWN),
-        "lights": finding("inlet-lights", Verdict.FINE),
+        "lights": lights,
         "believed": _believed(meter),
     }
 

@@ -213,7 +213,7 @@ def inlet_warnings(meters: Sequence[MeterConnection], circuits: Sequence[Circuit
         Caution(
             "meter-of-charger",
             f"meters.{one.meter}: it is what charger {one.place.charger} tells of the supply: seldom, and nothing once "
-            "that charger is gone. Its chargers then have their safe current. A meter of the building's own is better, "
+            "that charger is gone: all chargers then have their safe current. A meter of the building's own is better, "
             "with this one as its standby.",
             meter=one.meter,
             charger=one.place.charger,
