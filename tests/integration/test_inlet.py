@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.integration.street import LIMIT_A, RIGHT, Scene, played
+from tests.integration.test_controller import free_port
 
 from ampacity.commission.selfcheck import Verdict, check
 from ampacity.core.decision import Blindness
@@ -18,6 +19,28 @@ limit_a = {LIMIT_A:g}
 meter = "main"
 worst_load_a = 12
 [meters.main]
+device = "charger"
+charger = "left"
+[ocpp]
+listen = "127.0.0.1"
+[chargers.left]
+lines = ["L2", "L3", "L1"]
+[chargers.right]
+lines = ["L2", "L3", "L1"]
+"""
+STANDBY = f"""
+[site]
+supply = "three-phase"
+[circuits.main]
+limit_a = {LIMIT_A:g}
+meter = "main"
+worst_load_a = 12
+[meters.main]
+device = "carlo-gavazzi-em3xx"
+host = "127.0.0.1"
+port = PORT
+standby = "clamps"
+[meters.clamps]
 device = "charger"
 charger = "left"
 [ocpp]
@@ -82,7 +105,7 @@ def test_a_site_is_controlled_by_what_a_charger_tells_of_its_supply(tmp_path: Pa
         seen.append(reading.currents.values)
         assert clamped.blind is None
 
-    played(tmp_path, play)
+    assert played(tmp_path, play).street.highest_a <= LIMIT_A
     assert 25.0 < max(seen[0]) <= LIMIT_A
 
 
@@ -118,3 +141,22 @@ def test_the_site_is_blind_when_that_charger_is_gone(tmp_path: Path, version: st
 
     played(tmp_path, play)
     assert [one["powered"] for one in said] == [Verdict.FINE, Verdict.WRONG]
+
+
+def test_it_takes_over_from_a_meter_that_falls_silent(tmp_path: Path) -> None:
+    port = free_port()
+    (tmp_path / "site.toml").write_text(STANDBY.replace("PORT", str(port)))
+    blind: list[Blindness | None] = []
+
+    async def play(scene: Scene) -> None:
+        clamped = Clamped(scene, "1.6")
+        await scene.charging()
+        await scene.street.meter.close()
+        await clamped.rest(120.0)
+        scene.street.highest_a = 0.0
+        for _ in range(20):
+            await clamped.rest(5.0)
+            blind.append(clamped.blind)
+
+    assert 20.0 < played(tmp_path, play, port=port).street.highest_a <= LIMIT_A
+    assert set(blind) == {None}

@@ -159,6 +159,7 @@ class Outlet:
             if age_s is None:
                 held_back = now_s - self._connected_s < BACKLOG_S  # nobody knows
             if not held_back:
+                self._steering.supply_told_s = now_s
                 self._tell_supply(SupplyTold(None if age_s is None else now_s - age_s, tuple(values)))
 
     # --- the socket ---
