@@ -18,8 +18,8 @@ from ampacity.devices.readings import FrameAbsurd
 from ampacity.links.meter_settings import Setup
 from ampacity.links.tally import Tally
 
-LATE_S = 60.0
-"""What is told of a longer time ago is late: no charger that measures takes so long to say it."""
+LATE_PERIODS = 3.0
+"""What is told of a longer time ago is late, and the circuit blind by it."""
 
 _log = structlog.get_logger("ampacity.meter")
 
@@ -109,7 +109,7 @@ class InletMeter:
         self._put(reading)
 
     def _judge(self, age_s: float) -> None:
-        if age_s > LATE_S:
+        if age_s > LATE_PERIODS * self.every_s:
             self._tell_trouble(InletLate(f"What charger {self.charger} tells of the supply is {age_s:.0f} s old."))
         elif self.trouble is not None:
             _log.info("meter-back", meter=self.name)
