@@ -9,7 +9,7 @@ from dataclasses import replace
 from ampacity.core.observations import MeterReading
 from ampacity.core.site import MeterId
 from ampacity.devices.charger_reports import CURRENT, ENERGY, POWER, VOLTAGE, Sampled, number_of
-from ampacity.devices.readings import FrameAbsurd, checked
+from ampacity.devices.readings import FrameAbsurd, checked, volts_to_neutral
 
 CURRENT_OUT, POWER_OUT = "Current.Export", "Power.Active.Export"
 REACTIVE, REACTIVE_OUT = "Power.Reactive.Import", "Power.Reactive.Export"
@@ -62,7 +62,7 @@ def inlet_reading(
             f"It does not tell what flows on each of {lines} line{'s' if lines > 1 else ''}.", remedy=_REMEDY
         )
     if watts is not None:
-        needed = _needed_a(watts, reactive, _to_neutral(volts, lines, nominal_v[-1]))
+        needed = _needed_a(watts, reactive, volts_to_neutral(volts, lines, nominal_v))
         amps = needed if amps is None else _refined(amps, needed)
     reading = checked(
         meter,
@@ -116,12 +116,6 @@ def _net(into: _ByLine, out: _ByLine, lines: int) -> list[float] | None:
     """What flows in less what flows out. A line of which only "nothing flows out" is told, may take anything."""
     names = {*into, *(line for line, one in out.items() if one > 0)}
     return _each({line: into.get(line, 0.0) - out.get(line, 0.0) for line in names}, lines)
-
-
-def _to_neutral(volts: Sequence[float] | None, lines: int, nominal_v: float) -> list[float]:
-    if volts is None:
-        return [nominal_v] * lines
-    return [one / math.sqrt(3) if one > 1.4 * nominal_v else one for one in volts]
 
 
 def _needed_a(watts: Sequence[float], reactive: Sequence[float] | None, volts: Sequence[float]) -> list[float]:
