@@ -491,9 +491,9 @@ def test_values_of_the_wrong_type_do_not_spoil_the_right_ones() -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=lambda f: f.id)
-def test_a_relative_profile_promises_no_lease(family: ChargerFamily) -> None:
+def test_what_has_no_end_promises_no_lease(family: ChargerFamily) -> None:
     form = profiles.form_of(family, phases=3, volts=230.0)
-    assert (form.lease_form == "none") == family.relative
+    assert (form.lease_form == "none") == (family.relative or not family.renews)
 
 
 def test_the_judges_enums_are_there() -> None:

@@ -13,13 +13,14 @@ import structlog
 
 from ampacity.core.decision import Command
 from ampacity.core.observations import ChargerLink, Observation, SetpointAnswer
-from ampacity.devices.charger_family import ChargerFamily
+from ampacity.devices.charger_family import TX, ChargerFamily
+from ampacity.devices.phase_rotation import own_phases
 from ampacity.links.ocpp import profiles, readback
 from ampacity.links.ocpp.calls import Calls, NoAnswer, Refused
 from ampacity.links.ocpp.endpoint import Endpoint
 from ampacity.links.ocpp.fields import Out
 from ampacity.links.ocpp.installed import Held, finding_of
-from ampacity.links.ocpp.profiles import BASE_EARLIER_S
+from ampacity.links.ocpp.profiles import BASE_EARLIER_S, OPERATING_PROFILE
 from ampacity.links.ocpp.remembered import Remembered
 from ampacity.links.ocpp.settings import Setting, Settings, form_within
 from ampacity.links.ocpp.tags import OWN_TAG
@@ -56,6 +57,9 @@ REFUSED_ENDS_S = 3.0
 
 REFUSED_AGAIN_S = 60.0
 """After so long it is told again to end it."""
+
+RESUME_S = 5.0
+"""After so long a limit after a pause is told again to a charger that ignores the first one."""
 
 READ_BEYOND_S = 120
 """So far beyond the end of a lease it is asked what it will do."""
@@ -112,6 +116,12 @@ class Steering:
         self._plan: profiles.Plan | None = None
         """The same, as it was sent."""
         self._command: tuple[Command, Put] | None = None
+        self._latest: tuple[Command, Put, float] | None = None
+        """What it was told last, and when."""
+        self._taken_a: float | None = None
+        """The limit that it took last, since it started."""
+        self._resume_s: float | None = None
+        """When the limit after a pause is told once more."""
         self._jobs: deque[Callable[[], Awaitable[None]]] = deque()
         self._wake = asyncio.Event()
         self._heard = False
@@ -158,6 +168,7 @@ class Steering:
         if started:
             self._remembered.base_a = self._remembered.expires = None
             self._read_back = self._loss_told = False
+            self._taken_a = None
         self._introduced = True
         self._jobs.clear()
         self._jobs.extend(self._introduction())
@@ -181,9 +192,20 @@ class Steering:
             self._jobs.append(self._install_base)
         return True
 
+    def session_began(self) -> None:
+        """What it refused without a transaction it may take now; and a TxProfile is of this transaction."""
+        self._forms_tried_s = None
+        if self._refusal_told or self._form.purpose == TX:
+            self._tell_again()
+
+    def charges_again(self) -> None:
+        """It charges after a pause."""
+        if self._family.resume == "again":
+            self._tell_again()
+
     def in_session(self) -> None:
         """A transaction is under way: what it shows of its schedule counts."""
-        if not self._read_back:
+        if not self._read_back and self._family.shows_schedule:
             self._read_back = True
             self._jobs.append(self._read_schedule)
             self._wake.set()
@@ -241,6 +263,9 @@ class Steering:
         while True:
             await self._setpoints()
             await self._end_refused()
+            if self._resume_s is not None and self._now_s() >= self._resume_s:
+                self._tell_again()
+                continue
             if self._jobs:
                 await self._jobs.popleft()()
                 continue
@@ -269,36 +294,74 @@ class Steering:
             self._command = None
             await self._send_setpoint(command, put)
 
+    def _tell_again(self) -> None:
+        """The newest command once more, to end when it was to end; nothing where a newer one waits, or it has ended."""
+        self._resume_s = None
+        if self._latest is None or self._command is not None:
+            return
+        command, put, sent_s = self._latest
+        left_s = None if command.lease_s is None else command.lease_s - (self._now_s() - sent_s)
+        if left_s is None or left_s > 0:
+            self._command = (replace(command, lease_s=left_s, renewal=True, stop=False), put)
+            self._wake.set()
+
     async def _send_setpoint(self, command: Command, put: Put) -> None:
         sent_s = self._now_s()
         lease_end_s = None
+        self._latest = (command, put, sent_s)
+        if not self._family.renews and command.limit_a == self._taken_a:
+            put(self._answer(command, "", None))
+            return
+        await self._prepare_to_resume(command, sent_s)
         try:
             form, refusal = await self._set_profile(command)
         except NoAnswer as error:
             refusal = str(error)
+            self._taken_a = None
             self._doubt()
         else:
             if not refusal:
                 self._leased = None
-                if form.stack_level == 0:
+                self._taken_a = command.limit_a
+                self._remembered.paused = self._is_pause(command)
+                if form.stack_level == 0 and (self._plan is None or self._plan.transaction is None):
                     self._remembered.base_a = None  # it stands in its place
-            if not refusal and form.lease_form != "none" and command.lease_s is not None:
+            ends = form.lease_form != "none" and self._family.keeps_limits
+            if not refusal and ends and command.lease_s is not None:
                 lease_end_s = self._lease_end_s(sent_s, command.lease_s)
                 self._leased = (command, form, sent_s)
-        put(
-            SetpointAnswer(
-                charger=self._endpoint.charger,
-                at_s=self._now_s(),
-                limit_a=command.limit_a,
-                accepted=not refusal,
-                lease_end_s=lease_end_s,
-                reason=refusal,
-            )
-        )
+        put(self._answer(command, refusal, lease_end_s))
         self._tell_refusal(command, refusal)
         if command.stop:
             self._jobs.appendleft(self._stop_remotely)
             self._doubt()
+
+    def _answer(self, command: Command, refusal: str, lease_end_s: float | None) -> SetpointAnswer:
+        return SetpointAnswer(
+            charger=self._endpoint.charger,
+            at_s=self._now_s(),
+            limit_a=command.limit_a,
+            accepted=not refusal,
+            lease_end_s=lease_end_s,
+            reason=refusal,
+        )
+
+    def _is_pause(self, command: Command) -> bool:
+        return self._family.grid_a(command.limit_a) <= 0.0
+
+    async def _prepare_to_resume(self, command: Command, sent_s: float) -> None:
+        """What its family needs when a pause ends."""
+        if not self._remembered.paused or self._is_pause(command):
+            self._resume_s = None
+            return
+        if self._family.resume == "again":
+            self._resume_s = sent_s + RESUME_S
+        elif self._family.resume == "clear" and self._remembered.base_a is not None and self._form.stack_level > 0:
+            # Until it is set anew, the lasting safe current rules.
+            try:
+                await self._status_of(self._words.clear_profile(OPERATING_PROFILE), QUESTION_S)
+            except NoAnswer as error:
+                _log.info("charger-not-cleared", charger=self._endpoint.charger, what=str(error))
 
     def _lease_end_s(self, sent_s: float, lease_s: float) -> float | None:
         """When the limit has surely ended: later by as much as the charger's clock may be behind, while that is not
@@ -341,6 +404,10 @@ class Steering:
                 break  # something newer waits
             if self._guarding(other) != other:
                 continue
+            if other.purpose == TX and self._remembered.transactions.current is None:
+                continue
+            if not self._family.renews and other.lease_form != "none":
+                continue
             again, _ = await self._try_profile(command, other)
             if not again:
                 self._use(other)
@@ -352,7 +419,7 @@ class Steering:
         """The refusal, "" if none; and whether another form may be taken instead."""
         now = self._charger_now()
         self._timed_by = self._charger_begin()
-        plan = profiles.operating(command, form, self._family, now)
+        plan = profiles.operating(command, form, self._family, now, self._remembered.transactions.current)
         try:
             status = await self._status_of(self._words.set_profile(plan), SETPOINT_S)
         except Refused as error:
@@ -375,6 +442,7 @@ class Steering:
             charger=self._endpoint.charger,
             connector=form.connector,
             stack_level=form.stack_level,
+            purpose=form.purpose,
             unit="W" if form.watts else "A",
             lease=form.lease_form,
             remedy="Its limits do not end by themselves: set guarded = false." if form.lease_form == "none" else "",
@@ -424,6 +492,8 @@ class Steering:
                 break
         told, _ = self._settings.get(Setting.OWN_MAXIMUM, ("", True))
         self._remembered.own_max_a = float(told) if told else None
+        rotation, _ = self._settings.get(Setting.PHASE_ROTATION, ("", True))
+        self._remembered.rotation = own_phases(rotation) if self._family.rotates else None
         self._use(form_within(self._form, self._settings))
         if (question := self._words.ask_limits(self._next_number())) is not None:
             await self._try(question)
@@ -439,7 +509,7 @@ class Steering:
                 if isinstance(error, Refused) and self._words.asks_by_name and at_once > 1:
                     return False
                 continue
-            self._settings |= self._words.settings(answer)
+            self._settings |= self._words.settings(answer, self._family)
         return True
 
     async def _install_base(self) -> None:
@@ -472,7 +542,10 @@ class Steering:
     async def _set_measurands_of(self, setting: Setting) -> None:
         value, fixed = self._settings.get(setting, ("", False))
         exactly = self._family.measurands
-        wanted = exactly or tuple(m for m in MEASURANDS if m not in self._family.without_measurands)
+        own, _ = self._settings.get(Setting.KNOWN_MEASURANDS, ("", True))
+        known = {one.strip() for one in own.split(",")} if own else set(MEASURANDS)
+        useful = tuple(m for m in MEASURANDS if m in known and m not in self._family.without_measurands)
+        wanted = exactly or useful
         have = {one.strip() for one in value.split(",")}
         if fixed or (have == set(exactly) if exactly else have >= set(wanted)):
             return
@@ -563,6 +636,7 @@ class Steering:
         if self._loss_told:
             return
         self._loss_told = True
+        self._taken_a = None
         _log.warning(
             "charger-limit-lost",
             charger=self._endpoint.charger,
