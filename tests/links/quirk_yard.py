@@ -88,6 +88,8 @@ class Outcome:
     """What it said it draws was what it drew, on each of its phases."""
     falls: bool
     """When its lease ended it was at its safe current; or no end was promised."""
+    guarded: bool
+    """An end was promised."""
 
     @property
     def is_controlled(self) -> bool:
@@ -179,11 +181,11 @@ class QuirkYard:
         answer = await self.keep(low_a, 90.0)
         follows = follows and self.is_at(low_a)
         if not answer.accepted:
-            return Outcome(False, reports, False)
+            return Outcome(follows=False, reports=reports, falls=False, guarded=False)
         if answer.lease_end_s is None:
-            return Outcome(follows, reports, True)
+            return Outcome(follows=follows, reports=reports, falls=True, guarded=False)
         await asyncio.sleep(max(0.0, answer.lease_end_s - now_s()) + 10.0)
-        return Outcome(follows, reports, self.drawn_a <= SAFE_A + NEAR_A)
+        return Outcome(follows=follows, reports=reports, falls=self.drawn_a <= SAFE_A + NEAR_A, guarded=True)
 
 
 @asynccontextmanager

@@ -291,6 +291,7 @@ class Outlet:
         if is_news:
             self._put(self.ended)
             self.facts = replace(self.facts, car=None)
+            self._steering.session_changed()
         refused, _ = self._remembered.refused or (None, None)
         if self.ended.session == str(refused):
             self._remembered.refused = None
@@ -307,7 +308,7 @@ class Outlet:
     def _begun(self, begun: SessionStarted) -> None:
         self._remembered.begun = begun
         self._put(begun)
-        self._steering.session_began()
+        self._steering.session_changed()
 
     def _follow_wall(self, *, in_use: bool) -> None:
         moved_s = self._told.follow(self._wall(), self._now_s(), in_use=in_use)

@@ -192,8 +192,8 @@ class Steering:
             self._jobs.append(self._install_base)
         return True
 
-    def session_began(self) -> None:
-        """What it refused without a transaction it may take now; and a TxProfile is of this transaction."""
+    def session_changed(self) -> None:
+        """A transaction began or ended: what it refused before it may take now; and a TxProfile is of one of them."""
         self._forms_tried_s = None
         if self._refusal_told or self._form.purpose == TX:
             self._tell_again()
@@ -311,6 +311,7 @@ class Steering:
         self._latest = (command, put, sent_s)
         if not self._family.renews and command.limit_a == self._taken_a:
             put(self._answer(command, "", None))
+            self._stop_if_asked(command)
             return
         await self._prepare_to_resume(command, sent_s)
         try:
@@ -332,6 +333,9 @@ class Steering:
                 self._leased = (command, form, sent_s)
         put(self._answer(command, refusal, lease_end_s))
         self._tell_refusal(command, refusal)
+        self._stop_if_asked(command)
+
+    def _stop_if_asked(self, command: Command) -> None:
         if command.stop:
             self._jobs.appendleft(self._stop_remotely)
             self._doubt()

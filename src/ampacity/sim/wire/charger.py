@@ -476,7 +476,7 @@ class SimulatedCharger:
 
     async def _listen(self, connection: ClientConnection) -> None:
         async for message in connection:
-            answer = self._received(message)
+            answer = self.received(message)
             if answer is not None:
                 if self.faults.answers_after_s > 0:
                     await asyncio.sleep(self.faults.answers_after_s)
@@ -485,7 +485,7 @@ class SimulatedCharger:
                 act()
             self._triggered.clear()
 
-    def _received(self, message: str | bytes) -> list[Any] | None:
+    def received(self, message: str | bytes) -> list[Any] | None:
         """The answer to a frame, or None where it needs none."""
         try:
             frame = json.loads(message)

@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from math import inf
+from types import MappingProxyType
 from typing import Any
 
 from ampacity.sim.wire.profiles import DEFAULT, BadProfile, Profile
@@ -28,7 +29,7 @@ class Quirk:
     """How much longer than usual it takes to dial again."""
     tls: ssl.SSLContext | None = None
     """What it trusts, where it dials with TLS."""
-    configuration: Mapping[str, str] = {}
+    configuration: Mapping[str, str] = MappingProxyType({})
     """Keys that it has besides, or holds otherwise."""
 
     def answers(self, action: str, payload: Fields) -> Answer:
@@ -345,9 +346,8 @@ class SilentOver(Quirk):
 class ReportsNoFasterThan(Quirk):
     """It refuses a shorter interval, and to be triggered; from the factory it reports every 15 minutes."""
 
-    configuration = {"MeterValueSampleInterval": "900"}
-
     def __init__(self, seconds: int) -> None:
+        self.configuration = {"MeterValueSampleInterval": "900"}
         self._seconds = seconds
         self._is_set = False
 
