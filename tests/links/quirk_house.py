@@ -94,8 +94,7 @@ class QuirkHouse:
                     charger.step(STEP_S)
                 over_s = over_s + STEP_S if max(self.flows()) > LIMIT_A + 0.1 else 0.0
                 self.longest_over_s = max(self.longest_over_s, over_s)
-                if steps % 2 == 0:
-                    loop.put(self._reading(0.01 * (steps % 7)))
+                loop.put(self._reading(0.01 * (steps % 7)))
         finally:
             for link in links:
                 link.cancel()

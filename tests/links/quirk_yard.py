@@ -28,7 +28,7 @@ GENERIC = FAMILIES["generic"]
 BEGIN = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LEFT = ChargerId("left")
 SAFE_A, LEASE_S, MAX_A = 6.0, 120.0, 32.0
-STEP_S = 0.5
+STEP_S = 1.0
 NEAR_A = 0.3
 
 

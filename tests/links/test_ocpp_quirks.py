@@ -33,6 +33,8 @@ class Row:
     """As such a one it is not controlled; None: it is as any one, and `why`."""
     why: str = ""
     low_a: float = 8.7
+    phases: int = 3
+    """Of the charger."""
     car_phases: int = 3
 
 
@@ -44,7 +46,12 @@ ROWS = [
     row("stack level must be 0: refused", "abb-terra-ac", quirks.OneLevel, wrong=None, why=FOUND_OUT),
     row("stack level must be 0: ignored", "abb-terra-ac", quirks.HigherLevelsIgnored),
     row("stack level must be 0: ignored", "wallbox-fw5", quirks.HigherLevelsIgnored),
+    row("stack level must be 0: ignored", "wallbox-fw64", quirks.HigherLevelsIgnored),
     row("relative kind needed", "wallbox", quirks.RelativeOnly),
+    row("limits on connector 1 only", "wallbox", quirks.ConnectorZeroIgnored),
+    row("limits on connector 1 only", "wallbox-fw5", quirks.ConnectorZeroIgnored),
+    row("limits on connector 1 only", "wallbox-fw64", quirks.ConnectorZeroIgnored),
+    row("RemoteStartTransaction before limits", "wallbox-fw64", quirks.FollowsAfterRemoteStart),
     row("RemoteStartTransaction before limits", "wallbox-fw5", quirks.FollowsAfterRemoteStart),
     row("RemoteStartTransaction before limits", "autel", quirks.FollowsAfterRemoteStart),
     row("RemoteStartTransaction before limits", "easee", quirks.FollowsAfterRemoteStart),
@@ -64,6 +71,9 @@ ROWS = [
     row("ChargePointMaxProfile refused", "evbox-elvi", lambda: quirks.PurposeRefused(MAX), wrong=None, why=NEVER_SENT),
     row("watts only: amperes refused", "huawei", lambda: quirks.WattsOnly(refuses=True), wrong=None, why=FOUND_OUT),
     row("watts only: amperes ignored", "huawei", lambda: quirks.WattsOnly(refuses=False)),
+    row("watts only, one phase", "huawei", lambda: quirks.WattsOnly(refuses=False), phases=1, car_phases=1),
+    row("whole amperes", "go-e", lambda: quirks.Steps(*range(6, 33))),
+    row("whole amperes", "grizzl-e", lambda: quirks.Steps(*range(7, 33))),
     row("steps 6/8/10/13/16 A", "necharge", lambda: quirks.Steps(6.0, 8.0, 10.0, 13.0, 16.0)),
     row("measurands make it reboot", "abb-terra-ac", lambda: quirks.RebootsOver(ABB_MEASURANDS)),
     row(
@@ -122,7 +132,7 @@ by_telling_row = pytest.mark.parametrize(
 
 def _told(one: Row, treated_as: ChargerFamily | None) -> tuple[Outcome, str]:
     async def story() -> tuple[Outcome, str]:
-        async with quirk_yard(FAMILIES[one.family], one.has(), treated_as=treated_as) as yard:
+        async with quirk_yard(FAMILIES[one.family], one.has(), treated_as=treated_as, phases=one.phases) as yard:
             await yard.connected()
             return await yard.story(low_a=one.low_a, phases=one.car_phases), yard.family.id
 
@@ -139,6 +149,14 @@ def test_a_charger_with_the_quirk_is_recognised_and_controlled(one: Row) -> None
 def test_taken_for_one_without_the_quirk_it_is_not_controlled(one: Row) -> None:
     outcome, _ = _told(one, one.wrong)
     assert not outcome.is_controlled
+
+
+TOLD_ELSEWHERE = {"generic", "garo", "foxess", "teison", "mennekes-4you"}
+"""Below, and in test_ocpp_quirks_stories."""
+
+
+def test_every_family_is_in_the_table() -> None:
+    assert {one.family for one in ROWS} == set(FAMILIES) - TOLD_ELSEWHERE
 
 
 # --- rows whose story is another one ---------------------------------------------------------------------------------

@@ -168,6 +168,7 @@ QUIRKS = (
 )
 """Keys of what is special in steering a family, in the order in which they are told."""
 _KEYS = {one.name for one in fields(ChargerFamily)} - {"samples"} | {"sample"}
+_MISSING = "Object missing required field "
 _MATCHED = {"vendor", "model", "firmware"}
 
 
@@ -206,9 +207,10 @@ def _begins(said: str, begin: str) -> bool:
 def _said(error: msgspec.ValidationError) -> str:
     """`Expected int, got str - at $.stack_level`, with the key first."""
     what, _, place = str(error).replace("`", "").partition(" - at $.")
-    what = what[:1].lower() + what[1:]
     place = place.replace("samples", "sample")
-    return f"{place}: {what}" if place else what
+    if what.startswith(_MISSING):
+        return f"{f'{place}.' if place else ''}{what.removeprefix(_MISSING)}: it is missing"
+    return f"{place}: {what[:1].lower()}{what[1:]}"
 
 
 def _check(family: ChargerFamily) -> None:

@@ -84,6 +84,13 @@ class HigherLevelsIgnored(Quirk):
         return profile if profile.stack_level == 0 else None
 
 
+class ConnectorZeroIgnored(Quirk):
+    """It accepts profiles of connector 0, which are for each connector, and ignores them."""
+
+    def takes(self, profile: Profile, fields: Fields) -> Profile | None:
+        return None if profile.connector == 0 else profile
+
+
 class RelativeOnly(Quirk):
     """It refuses profiles that don't count from the transaction's start."""
 
