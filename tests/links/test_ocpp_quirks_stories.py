@@ -160,12 +160,19 @@ def test_when_a_charger_leaves_its_limit_the_others_give_way_in_time(told: Told)
     assert told.longest_over_s <= 30.0
 
 
-def test_who_leaves_its_limit_again_and_again_is_stopped(told: Told) -> None:
+@pytest.mark.parametrize("told", LEAVING[:1], indirect=True)
+def test_whom_no_other_limit_brings_back_is_stopped(told: Told) -> None:
     assert told.drawn_a == 0.0
 
 
+@pytest.mark.parametrize("told", LEAVING[:1], indirect=True)
 def test_what_a_stopped_charger_leaves_is_used_by_the_others(told: Told) -> None:
     assert told.other_a > 30.0
+
+
+@pytest.mark.parametrize("told", LEAVING[1:], indirect=True)
+def test_who_jumps_is_brought_back_by_another_limit(told: Told) -> None:
+    assert 0.0 < told.drawn_a < LIMIT_A - told.other_a
 
 
 def test_an_own_limit_at_which_a_charger_is_stuck_is_shown() -> None:
