@@ -14,7 +14,6 @@ import structlog
 from ampacity.core.decision import Command
 from ampacity.core.observations import ChargerLink, Observation, SetpointAnswer
 from ampacity.devices.charger_family import TX, ChargerFamily
-from ampacity.devices.phase_rotation import own_phases
 from ampacity.links.ocpp import profiles, readback
 from ampacity.links.ocpp.calls import Calls, NoAnswer, Refused
 from ampacity.links.ocpp.endpoint import Endpoint
@@ -22,7 +21,8 @@ from ampacity.links.ocpp.fields import Out
 from ampacity.links.ocpp.installed import Held, finding_of
 from ampacity.links.ocpp.profiles import BASE_EARLIER_S, OPERATING_PROFILE
 from ampacity.links.ocpp.remembered import Remembered
-from ampacity.links.ocpp.settings import Setting, Settings, form_within
+from ampacity.links.ocpp.settings import Setting, form_within
+from ampacity.links.ocpp.setup import QUESTION_S, Setup
 from ampacity.links.ocpp.tags import OWN_TAG
 from ampacity.links.ocpp.told_time import ToldTime
 from ampacity.links.ocpp.transactions import TransactionId
@@ -33,7 +33,6 @@ Put = Callable[[Observation], None]
 SETPOINT_S = 30.0
 """How long a charger may take to answer a setpoint, when nothing newer waits: some write it to flash first."""
 
-QUESTION_S = 10.0
 URGENT_S = 3.0
 """A setpoint waits no longer than this for the answer to another request."""
 
@@ -69,17 +68,6 @@ DOUBT_S = 60.0
 
 MOST_HELD = 1000
 """Profiles of a charger that are looked at."""
-
-AT_ONCE = 5
-"""So many settings are asked for by name in one request; of a charger that refuses that, one."""
-
-MEASURANDS = (
-    "Current.Import",
-    "Power.Active.Import",
-    "Voltage",
-    "Energy.Active.Import.Register",
-    "SoC",
-)
 
 _log = structlog.get_logger("ampacity.charger")
 
@@ -126,7 +114,7 @@ class Steering:
         self._wake = asyncio.Event()
         self._heard = False
         self._introduced = False
-        self._settings: Settings = {}
+        self._setup = Setup(endpoint.charger, remembered, calls, words, ask=self._try, setpoints=self._setpoints)
         self._number = 0
         """Of the last question that is answered by a message of its own."""
         self._held: list[Held] = []
@@ -212,8 +200,8 @@ class Steering:
 
     def limits_told(self, most_profiles: int) -> None:
         """It holds so many profiles."""
-        self._settings[Setting.MOST_PROFILES] = (str(most_profiles), True)
-        self._use(form_within(self._form, self._settings))
+        self._setup.settings[Setting.MOST_PROFILES] = (str(most_profiles), True)
+        self._use(form_within(self._form, self._setup.settings))
 
     def profiles_told(self, number: int | None, held: Sequence[Held], *, more: bool) -> None:
         """Profiles that it holds, in answer to this question of ours; `more` come."""
@@ -490,31 +478,16 @@ class Steering:
             await self._try(question)
 
     async def _read_configuration(self) -> None:
-        self._settings = {}
-        for at_once in (AT_ONCE, 1):
-            if await self._read_settings(at_once):
-                break
-        told, _ = self._settings.get(Setting.OWN_MAXIMUM, ("", True))
-        self._remembered.own_max_a = float(told) if told else None
-        rotation, _ = self._settings.get(Setting.PHASE_ROTATION, ("", True))
-        self._remembered.rotation = own_phases(rotation) if self._family.rotates else None
-        self._use(form_within(self._form, self._settings))
+        await self._setup.read(self._family)
+        self._use(form_within(self._form, self._setup.settings))
         if (question := self._words.ask_limits(self._next_number())) is not None:
             await self._try(question)
 
-    async def _read_settings(self, at_once: int) -> bool:
-        """False: it is worth to ask for fewer at once."""
-        for question in self._words.ask_settings(at_once):
-            await self._setpoints()
-            try:
-                answer = await self._calls.call(question, patience_s=QUESTION_S)
-            except NoAnswer as error:
-                _log.info("charger-configuration", charger=self._endpoint.charger, what=str(error))
-                if isinstance(error, Refused) and self._words.asks_by_name and at_once > 1:
-                    return False
-                continue
-            self._settings |= self._words.settings(answer, self._family)
-        return True
+    async def _set_measurands(self) -> None:
+        await self._setup.set_measurands(self._family)
+
+    async def _set_wishes(self) -> None:
+        await self._setup.set_wishes(self._family)
 
     async def _install_base(self) -> None:
         """The safe current for ever, below all: it rules when a setpoint has ended and none follows."""
@@ -536,51 +509,6 @@ class Steering:
             remedy="Each setpoint ends at the safe current all the same. Set the charger's own limit to the safe "
             "current where the site can bear it.",
         )
-
-    async def _set_measurands(self) -> None:
-        """All in one list where the charger takes that; else those that it takes one by one."""
-        for setting in self._words.measurands:
-            if not self._is_missing(setting):
-                await self._set_measurands_of(setting)
-
-    async def _set_measurands_of(self, setting: Setting) -> None:
-        value, fixed = self._settings.get(setting, ("", False))
-        exactly = self._family.measurands
-        own, _ = self._settings.get(Setting.KNOWN_MEASURANDS, ("", True))
-        known = {one.strip() for one in own.split(",")} if own else set(MEASURANDS)
-        useful = tuple(m for m in MEASURANDS if m in known and m not in self._family.without_measurands)
-        wanted = exactly or useful
-        have = {one.strip() for one in value.split(",")}
-        if fixed or (have == set(exactly) if exactly else have >= set(wanted)):
-            return
-        if await self._change(setting, ",".join(wanted)) or exactly:
-            return
-        kept: list[str] = []
-        for one in wanted:
-            if await self._change(setting, ",".join([*kept, one])):
-                kept.append(one)
-
-    async def _set_wishes(self) -> None:
-        for setting, wanted in self._words.wishes(self._family):
-            have, fixed = self._settings.get(setting, ("", False))
-            is_so = wanted.lower() in [one.strip() for one in have.lower().split(",")]
-            if fixed or is_so or self._is_missing(setting):
-                continue
-            done = await self._change(setting, wanted)
-            if setting is Setting.SMART_CHARGING and not done:
-                _log.warning(
-                    "charger-ignores-limits",
-                    charger=self._endpoint.charger,
-                    what="Smart charging is switched off at the charger, and it refuses to switch it on.",
-                    remedy="Switch it on at the charger (SmartChargingCtrlr.Enabled): it follows no limit before.",
-                )
-
-    async def _change(self, setting: Setting, value: str) -> bool:
-        return await self._try(self._words.change(setting, value)) in ("Accepted", "RebootRequired")
-
-    def _is_missing(self, setting: Setting) -> bool:
-        """It said what it has, and this is not among it."""
-        return self._words.asks_by_name and bool(self._settings) and setting not in self._settings
 
     # --- what it holds ---
 
