@@ -40,9 +40,9 @@ the next safer one that it takes, and the log says which. Whose tag may charge:
 [cards and tags](../how-to/cards-and-tags.md). One socket for each identity.
 
 Of a family only what differs from the standard is listed: its quirks, what follows from each, and where it is known
-from. A quirk that says "nothing to set" is met by what is done with every charger. Each is tried in
-`tests/links/test_ocpp_quirks.py` against a simulated charger that has it. **No family here has been confirmed on
-hardware by this project** unless it says who did.
+from. A quirk that says "nothing to set" is met by what is done with every charger. What a charger does on the wire is
+tried in `tests/links/test_ocpp_quirks.py` and `test_ocpp_quirks_stories.py`, against a simulated charger that has the
+quirk. **No family here has been confirmed on hardware by this project** unless it says who did.
 """
 
 _DIRECT_HEAD = """## Over Modbus or HTTP
