@@ -181,9 +181,11 @@ class Steering:
         return True
 
     def session_changed(self) -> None:
-        """A transaction began or ended: what it refused before it may take now; and a TxProfile is of one of them."""
-        self._forms_tried_s = None
-        if self._refusal_told or self._form.purpose == TX:
+        """A transaction began or ended: a pause that it refused before it may take now; and a TxProfile is of one of
+        them."""
+        refused = self._latest if self._refusal_told else None
+        if self._form.purpose == TX or (refused is not None and self._is_pause(refused[0])):
+            self._forms_tried_s = None
             self._tell_again()
 
     def charges_again(self) -> None:
