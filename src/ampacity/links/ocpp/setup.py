@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
@@ -28,6 +28,10 @@ MEASURANDS = (
     "Energy.Active.Import.Register",
     "SoC",
 )
+
+SUPPLY_MEASURANDS = ("Power.Active.Export",)
+"""As well, of a charger that tells of the building's supply. A measurand is asked for, not a place: a charger that can
+measure it at several places tells of all of them (OCPP 1.6, 3.16.3)."""
 
 _log = structlog.get_logger("ampacity.charger")
 
@@ -81,19 +85,20 @@ class Setup:
             self.settings |= self._words.settings(answer, family)
         return True
 
-    async def set_measurands(self, family: ChargerFamily) -> None:
-        """All in one list where the charger takes that; else those that it takes one by one."""
+    async def set_measurands(self, family: ChargerFamily, *, supply: bool) -> None:
+        """All in one list where the charger takes that; else those that it takes one by one. `supply`: it tells of the
+        building's supply."""
+        useful = (*MEASURANDS, *(SUPPLY_MEASURANDS if supply else ()))
         for setting in self._words.measurands:
             if not self._is_missing(setting):
-                await self._set_measurands_of(setting, family)
+                await self._set_measurands_of(setting, family, useful)
 
-    async def _set_measurands_of(self, setting: Setting, family: ChargerFamily) -> None:
+    async def _set_measurands_of(self, setting: Setting, family: ChargerFamily, useful: Sequence[str]) -> None:
         value, fixed = self.settings.get(setting, ("", False))
         exactly = family.measurands
         own, _ = self.settings.get(Setting.KNOWN_MEASURANDS, ("", True))
-        known = {one.strip() for one in own.split(",")} if own else set(MEASURANDS)
-        useful = tuple(m for m in MEASURANDS if m in known and m not in family.without_measurands)
-        wanted = exactly or useful
+        known = {one.strip() for one in own.split(",")} if own else set(useful)
+        wanted = exactly or tuple(m for m in useful if m in known and m not in family.without_measurands)
         have = {one.strip() for one in value.split(",")}
         fits = have == set(exactly) if exactly else have >= set(wanted) and have.isdisjoint(family.without_measurands)
         if fixed or fits:

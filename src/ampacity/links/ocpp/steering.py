@@ -89,6 +89,8 @@ class Steering:
     ) -> None:
         self.reported_s = now_s()
         """When it last said what it draws."""
+        self.supply_told_s = now_s()
+        """When it last told of the building's supply."""
         self._asked_s: float | None = None
         self._endpoint = endpoint
         self._remembered = remembered
@@ -486,7 +488,7 @@ class Steering:
             await self._try(question)
 
     async def _set_measurands(self) -> None:
-        await self._setup.set_measurands(self._family)
+        await self._setup.set_measurands(self._family, supply=self._endpoint.tells_supply)
 
     async def _set_wishes(self) -> None:
         await self._setup.set_wishes(self._family)
@@ -655,11 +657,17 @@ class Steering:
         await self._try(self._words.start(OWN_TAG, self._next_number()))
 
     async def _ask_for_values(self) -> None:
-        """When the last report is older than it should be."""
+        """When the last report is older than it should be; or, of one that does so, what it told of the supply."""
         due_s = OFTEN_S if self._remembered.often else 1.5 * self._family.report_every_s
-        if self._triggers and self._now_s() - self.reported_s > due_s:
-            self.reported_s = self._now_s()
-            answer = await self._try(self._words.ask_for_values(self._remembered.transactions.current))
+        now_s, transaction = self._now_s(), self._remembered.transactions.current
+        if now_s - self.reported_s > due_s:
+            self.reported_s = now_s
+        elif self._endpoint.tells_supply and now_s - self.supply_told_s > due_s:
+            self.supply_told_s, transaction = now_s, None  # what is measured at any time, not in a transaction alone
+        else:
+            return
+        if self._triggers:
+            answer = await self._try(self._words.ask_for_values(transaction))
             self._triggers = answer not in ("NotImplemented", "NotSupported")
 
     # --- how ---
