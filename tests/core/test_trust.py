@@ -247,7 +247,8 @@ def test_a_steady_meter_of_ten_second_telegrams_is_silent_after_thirty() -> None
 def after(memory: CircuitMemory, at_s: float, period_s: float | None = None) -> CircuitMemory:
     """A sample; no car draws."""
     reading = MeterReading(meter=MeterId("main"), at_s=at_s, currents=PhaseAmps((at_s,)), period_s=period_s)
-    cars = CarsBelow((0.0,), (0.0,), (0.0,), (0.0,), obeyed=True, moved_a=0.0, stills_a=(0.0, 0.0))
+    none = (0.0,)
+    cars = CarsBelow(none, none, none, none, none, none, (), obeyed=True, moved_a=0.0, stills_a=(0.0, 0.0))
     return sampled(SITE.circuits[0], SITE.supply, 230.0, reading, memory, cars, 5.0)
 
 
