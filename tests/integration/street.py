@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine
-from tests.integration.quick import QuickLoop, QuickTime
+from ampacity.sim.wire.quick import QuickLoop, QuickTime
 
 from ampacity.app import App
 from ampacity.commission.dossier import Dossier, KeptDossier
