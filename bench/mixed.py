@@ -1,8 +1,8 @@
 """A site of seven kinds of charger against the same site with OCPP alone: reaction, headroom used, the breakers.
 
-The same building, the same cars, the same steps of its load, the real controller on real sockets; both sites in one run.
-`--real`: in real time, side by side. Else in quick time: what waits for a timer or a car takes its time, what the machine
-does takes none, so that the two differ in nothing but in how the chargers are spoken to.
+The same building, the same cars, the same steps of its load, the real controller on real sockets; both sites in one
+run. `--real`: in real time, side by side. Else in quick time: what waits for a timer or a car takes its time, what the
+machine does takes none, so that the two differ in nothing but in how the chargers are spoken to.
 
     python bench/mixed.py [--steps 60] [--seed 1] [--real]
 """

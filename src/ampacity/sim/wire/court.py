@@ -100,7 +100,7 @@ def quiet(_: float) -> tuple[float, float]:
 
 
 class Court:
-    """What is there, whatever the controller believes. Open it, tell the chargers where the controller is, and run it."""
+    """What is there, whatever the controller believes. Open it, say where the controller is, and run it."""
 
     def __init__(
         self,

@@ -13,8 +13,8 @@ CHARACTER_BITS = 11
 
 
 class SerialLine:
-    """Passes bytes on between its near end, a path like that of a serial port, and a server of RTU frames over TCP. They
-    take as long as they do at `baud`."""
+    """Passes bytes on between its near end, a path like that of a serial port, and a server of RTU frames over TCP.
+    They take as long as they do at `baud`."""
 
     def __init__(self, *, baud: int) -> None:
         self.is_cut = False
