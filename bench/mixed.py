@@ -4,7 +4,7 @@ The same building, the same cars, the same steps of its load, the real controlle
 run. `--real`: in real time, side by side. Else in quick time: what waits for a timer or a car takes its time, what the
 machine does takes none, so that the two differ in nothing but in how the chargers are spoken to.
 
-    python bench/mixed.py [--steps 60] [--seed 1] [--real]
+    python bench/mixed.py [--steps 24] [--seed 1] [--real]
 """
 
 from __future__ import annotations
@@ -206,7 +206,7 @@ def told(watch: Watch, court: Court) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--steps", type=int, default=24)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--real", action="store_true", help="in real time: a minute and a half for each step")
     options = parser.parse_args()

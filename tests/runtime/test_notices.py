@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
-from tests.core.test_obedience import SITE, disobedient, taken
-from tests.core.test_trust import car, house
+from tests.core.test_obedience import disobedient, taken
+from tests.core.test_trust import SITE, car, house
 from tests.properties.house import Fault, House
 
 from ampacity.core.decide import decide

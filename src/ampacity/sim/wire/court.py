@@ -163,8 +163,8 @@ class Court:
 
     async def open(self) -> None:
         """The meters and those that are asked begin to answer."""
-        for name, meter in zip((MAIN, YARD), self.meters, strict=True):
-            self._ports[name] = await meter.open()
+        self._ports[MAIN] = await self.meters[0].open()
+        self._ports[YARD] = await self.meters[1].open()
         for name, server in self.servers.items():
             self._ports[name] = await server.open()
         for spot in self.spots:
