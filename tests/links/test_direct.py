@@ -73,6 +73,18 @@ def test_a_lower_limit_goes_out_at_once_while_an_earlier_one_is_still_being_conf
     in_jumping_time(story)
 
 
+def test_a_draw_that_confirms_a_lower_limit_is_reported_together_with_the_answer() -> None:
+    async def story() -> None:
+        async with yard(FAMILIES["webasto-next"]) as here:
+            await here.tell(16.0)
+            await here.tell(10.0)
+            currents = here.report().currents
+            assert currents is not None
+            assert currents.values == pytest.approx((10.0, 10.0, 10.0))
+
+    in_jumping_time(story)
+
+
 @by_family
 def test_every_family_pauses_in_its_own_way_and_goes_on(family: DirectFamily) -> None:
     async def story() -> None:

@@ -348,6 +348,8 @@ class DirectCharger:
         watchdog = self.family.watchdog
         if watchdog is not None and watchdog.kind == VALIDITY and (amps > 0.0 or self.family.limit.pause_a is not None):
             await self._learn_validity(await remaining_s(self._wire, watchdog))
+        if self._polled_s >= begun_s:
+            self._report()  # its draw confirmed it: the controller need not wait for the next period to know
         return ""
 
     async def _write_limit(self, amps: float, *, goes: bool = False) -> None:
