@@ -202,7 +202,9 @@ async def test_each_kind_that_can_falls_to_its_safe_current_when_the_controller_
         async with controlled(site) as controller:
             await controller.until(lambda d: len(d["chargers"]) == 7 and all(c["online"] for c in d["chargers"]), 60)
             court.plug_in()
-            await controller.until(lambda _: min(court.cars[name] for name in GUARDED) > SAFE_A + 1.0, 60)
+            await controller.until(
+                lambda _: sum(court.cars[name] for name in GUARDED) > 1.5 * SAFE_A * len(GUARDED), 90
+            )
             await controller.end(signal.SIGKILL)
             async with asyncio.timeout(90):
                 while {name: court.offered_a(name) for name in GUARDED} != dict.fromkeys(GUARDED, SAFE_A):
