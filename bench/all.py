@@ -15,6 +15,7 @@ BENCHES = (
     "simulate_speed.py",
     "storage_growth.py",
     "run_footprint.py",
+    "mixed.py",
     "allocation.py",
 )
 

@@ -1,6 +1,7 @@
 """Many OCPP chargers in one process, for the benches: python bench/fake_chargers.py PORT COUNT MODE.
 
-MODE "report": each sends MeterValues of 8 samples as fast as they are answered, for 10 s; prints how many in all.
+MODE "report": once all are connected, each sends MeterValues of 8 samples as fast as they are answered, for 10 s;
+prints how many in all.
 MODE "report2": the same in a TransactionEvent of OCPP 2.0.1.
 MODE "obey": each accepts setpoints and prints `NUMBER LIMIT TIME` for each, TIME by the machine's monotonic clock.
 """
@@ -17,6 +18,9 @@ import uvloop
 import websockets
 
 REPORT_S = 10.0
+OPENING = 50
+"""So many connect at the same time. The door lets no more than 100 of one address stand in it: it puts out the one that
+stands there longest, and a charger that is put out has to dial anew."""
 _SAMPLES: list[dict[str, str]] = [
     *({"value": "15.9", "measurand": "Current.Import", "phase": f"L{n}", "unit": "A"} for n in (1, 2, 3)),
     *({"value": "230.4", "measurand": "Voltage", "phase": f"L{n}", "unit": "V"} for n in (1, 2, 3)),
@@ -53,17 +57,28 @@ _REPORTS: dict[str, tuple[str, str, dict[str, Any]]] = {
 }
 
 
-async def report(port: int, number: int, mode: str) -> int:
+async def report(socket: Any, action: str, text: str) -> int:
+    done, end_s = 0, time.monotonic() + REPORT_S
+    while time.monotonic() < end_s:
+        await socket.send(f'[2,"{done}","{action}",{text}]')
+        while not (await socket.recv()).startswith(f'[3,"{done}"'):
+            pass
+        done += 1
+    return done
+
+
+async def all_report(port: int, count: int, mode: str) -> int:
     protocol, action, payload = _REPORTS[mode]
-    async with _connection(port, number, protocol) as socket:
-        text = json.dumps(payload)
-        done, end_s = 0, time.monotonic() + REPORT_S
-        while time.monotonic() < end_s:
-            await socket.send(f'[2,"{done}","{action}",{text}]')
-            while not (await socket.recv()).startswith(f'[3,"{done}"'):
-                pass
-            done += 1
-        return done
+    opening = asyncio.Semaphore(OPENING)
+
+    async def connected(number: int) -> Any:
+        async with opening:
+            return await _connection(port, number, protocol)
+
+    sockets = await asyncio.gather(*(connected(number) for number in range(count)))
+    done = await asyncio.gather(*(report(socket, action, json.dumps(payload)) for socket in sockets))
+    await asyncio.gather(*(socket.close() for socket in sockets))
+    return sum(done)
 
 
 async def obey(port: int, number: int) -> None:
@@ -94,7 +109,7 @@ def _connection(port: int, number: int, protocol: str = "ocpp1.6") -> Any:
 
 async def main(port: int, count: int, mode: str) -> None:
     if mode in _REPORTS:
-        print(sum(await asyncio.gather(*(report(port, number, mode) for number in range(count)))))
+        print(await all_report(port, count, mode))
     else:
         await asyncio.gather(*(obey(port, number) for number in range(count)))
 

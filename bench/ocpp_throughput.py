@@ -22,6 +22,7 @@ from ampacity.links.ocpp.server import OcppServer
 from ampacity.links.ocpp.station import Endpoint
 
 FAKE = Path(__file__).with_name("fake_chargers.py")
+CONNECTED_S = 60.0
 
 
 def endpoints(count: int) -> list[Endpoint]:
@@ -68,14 +69,28 @@ async def measured(count: int, mode: str) -> tuple[float, float]:
     child = await asyncio.create_subprocess_exec(
         sys.executable, str(FAKE), str(server.port), str(count), mode, stdout=asyncio.subprocess.PIPE
     )
-    while len(server.stations) < count:
-        await asyncio.sleep(0.05)
+    await all_connected(server, child, count)
     begin_s, cpu_s, first = time.monotonic(), time.process_time(), reports
     await asyncio.sleep(6.0)
     wall_s, used_s, done = time.monotonic() - begin_s, time.process_time() - cpu_s, reports - first
     await child.communicate()
     task.cancel()
     return done / used_s, done / wall_s
+
+
+async def all_connected(server: OcppServer, child: asyncio.subprocess.Process, count: int) -> None:
+    """Waits until they are, and ends the bench if they will not be."""
+    end_s = time.monotonic() + CONNECTED_S
+    while (here := len(server.stations)) < count:
+        if child.returncode is not None:
+            raise SystemExit(
+                f"The chargers' process ended ({child.returncode}), its error is above. For more than some hundred "
+                "chargers raise the number of open files: ulimit -n."
+            )
+        if time.monotonic() > end_s:
+            child.kill()
+            raise SystemExit(f"After {CONNECTED_S:g} s only {here} of {count} chargers are connected.")
+        await asyncio.sleep(0.05)
 
 
 async def main(count: int) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine
-from tests.integration.quick import QuickLoop, QuickTime
 
 from ampacity.app import App
 from ampacity.commission.dossier import Dossier, KeptDossier
@@ -25,6 +24,7 @@ from ampacity.sim.wire.car import Car
 from ampacity.sim.wire.charger import Model, SimulatedCharger
 from ampacity.sim.wire.charger2 import SimulatedCharger2
 from ampacity.sim.wire.meter import Em340, Sample
+from ampacity.sim.wire.quick import QuickLoop, QuickTime
 from ampacity.storage.store import Store
 
 LEFT, RIGHT = ChargerId("left"), ChargerId("right")

@@ -53,6 +53,38 @@ def test_every_family_takes_a_current_on_its_own_grid(family: DirectFamily) -> N
     in_jumping_time(story)
 
 
+def test_a_lower_limit_goes_out_at_once_while_an_earlier_one_is_still_being_confirmed() -> None:
+    async def story() -> None:
+        async with yard(FAMILIES["webasto-next"]) as here:
+            await here.tell(16.0)
+            here.sim.disobeys = True  # its car's draw is what would confirm a lower limit
+            earlier = asyncio.create_task(here.tell(10.0))
+            while (5004, 10.0) not in here.sim.writes:
+                await asyncio.sleep(0.001)
+            await asyncio.sleep(0.02)  # it looks again in 0.3 s
+            told_s = now_s()
+            later = asyncio.create_task(here.tell(7.0))
+            while (5004, 7.0) not in here.sim.writes:
+                await asyncio.sleep(0.001)
+            assert now_s() - told_s < 0.1
+            for task in (earlier, later):
+                task.cancel()
+
+    in_jumping_time(story)
+
+
+def test_a_draw_that_confirms_a_lower_limit_is_reported_together_with_the_answer() -> None:
+    async def story() -> None:
+        async with yard(FAMILIES["webasto-next"]) as here:
+            await here.tell(16.0)
+            await here.tell(10.0)
+            currents = here.report().currents
+            assert currents is not None
+            assert currents.values == pytest.approx((10.0, 10.0, 10.0))
+
+    in_jumping_time(story)
+
+
 @by_family
 def test_every_family_pauses_in_its_own_way_and_goes_on(family: DirectFamily) -> None:
     async def story() -> None:

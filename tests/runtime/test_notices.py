@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import MutableMapping
+from dataclasses import replace
 from typing import Any
 
+import pytest
 from structlog.testing import capture_logs
-from tests.core.test_obedience import disobedient
-from tests.core.test_trust import car, house
+from tests.core.test_obedience import disobedient, taken
+from tests.core.test_trust import SITE, car, house
 from tests.properties.house import Fault, House
 
+from ampacity.core.decide import decide
 from ampacity.core.decision import Blindness, Flag
 from ampacity.runtime.notices import _BLIND, _FLAGS, Notices
 
@@ -54,3 +57,12 @@ def test_a_charger_that_disobeys_is_told_as_flagged_and_as_stopped() -> None:
     events = [log["event"] for log in told(disobedient(), 300)]
     assert events.count("charger-flagged") == 1
     assert events.count("charger-stopped") == 1
+
+
+@pytest.mark.parametrize(("guarded", "told_of"), [(True, ["unguarded"]), (False, [])])
+def test_limits_that_do_not_end_are_told_of_a_charger_that_was_to_guard(guarded: bool, told_of: list[str]) -> None:
+    site = replace(SITE, chargers=tuple(replace(one, guarded=guarded) for one in SITE.chargers))
+    observed = taken(None)
+    with capture_logs() as logs:
+        Notices()(site, observed, [], decide(site, observed, 2.0))
+    assert [log["flag"] for log in logs if log["event"] == "charger-flagged"] == told_of

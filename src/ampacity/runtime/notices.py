@@ -71,9 +71,12 @@ class Notices:
                 self._blind[view.circuit] = view.blind
             self._tell_budget(view.circuit, view.budget)
         for setpoint in decision.setpoints:
-            if setpoint.flag is not self._flags.get(setpoint.charger):
-                self._tell_flag(setpoint.charger, setpoint.flag)
-                self._flags[setpoint.charger] = setpoint.flag
+            flag = setpoint.flag
+            if flag is Flag.UNGUARDED and setpoint.charger in _unguarded(site):
+                flag = None  # it is reckoned with, and each end of its pauses would tell it anew
+            if flag is not self._flags.get(setpoint.charger):
+                self._tell_flag(setpoint.charger, flag)
+                self._flags[setpoint.charger] = flag
             stopped = setpoint.held_by is not None and setpoint.held_by.rule is Rule.DISOBEYS
             if stopped and not self._stopped.get(setpoint.charger):
                 _log.error("charger-stopped", charger=setpoint.charger, what="It disobeyed again and again.")
@@ -108,3 +111,8 @@ class Notices:
             )
         elif budget < BUDGET / 2:
             self._budget.discard(circuit)
+
+
+def _unguarded(site: Site) -> set[str]:
+    """Chargers that are installed as such."""
+    return {one.id for one in site.chargers if not one.guarded}

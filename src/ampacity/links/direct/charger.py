@@ -254,7 +254,17 @@ class DirectCharger:
             self._say_once(error.code, error.what, error.remedy)
             if self._failures >= SILENT_AFTER:
                 raise
-            await asyncio.sleep(min(1.0, self.family.period_s))
+            if self._command is None:
+                await self._rest(min(1.0, self.family.period_s))
+
+    async def _rest(self, seconds: float) -> None:
+        """Waits so long, or until a command comes: what takes current away waits for nothing."""
+        self._wake.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
 
     async def _do_next(self) -> None:
         now_s = self._now_s()
@@ -281,12 +291,7 @@ class DirectCharger:
         elif now_s >= look_s:
             await self._look_at_guard()
         else:
-            self._wake.clear()
-            try:
-                async with asyncio.timeout(min(feed_s, poll_s, look_s, self._lease_end_s) - now_s):
-                    await self._wake.wait()
-            except TimeoutError:
-                pass
+            await self._rest(min(feed_s, poll_s, look_s, self._lease_end_s) - now_s)
 
     # --- what it is told ---
 
@@ -341,8 +346,10 @@ class DirectCharger:
             self._offered_s = self._now_s()
         self._held_a = amps
         watchdog = self.family.watchdog
-        if watchdog is not None and watchdog.kind == VALIDITY and amps > 0.0:
+        if watchdog is not None and watchdog.kind == VALIDITY and (amps > 0.0 or self.family.limit.pause_a is not None):
             await self._learn_validity(await remaining_s(self._wire, watchdog))
+        if self._polled_s >= begun_s:
+            self._report()  # its draw confirmed it: the controller need not wait for the next period to know
         return ""
 
     async def _write_limit(self, amps: float, *, goes: bool = False) -> None:
@@ -391,7 +398,7 @@ class DirectCharger:
                 return None
             if self._now_s() > begun_s + within_s:
                 return wrong
-            await asyncio.sleep(CONFIRM_EVERY_S)
+            await self._rest(CONFIRM_EVERY_S)
 
     async def _shown_wrong(self, amps: float) -> str:
         limit = self.family.limit

@@ -7,25 +7,23 @@ phases. What the file has wrong, it has wrong too: that is what samples from the
 from __future__ import annotations
 
 import asyncio
-import json
 import math
-import socket
 import struct
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import parse_qsl
 
-import uvicorn
+from pymodbus import FramerType
 from pymodbus.constants import ExcCodes
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from ampacity.devices.direct_family import HTTP, LIFE, READ, VALIDITY, DirectFamily, Point, StateRule, Write
 from ampacity.devices.registers import TEXTS
+from ampacity.sim.wire.car import Car
+from ampacity.sim.wire.http import LOOPBACK, HttpServer
 
-LOOPBACK = "127.0.0.1"
 VOLTS = 230.0
 _COILS = (1, 5)
 _WRITES = (5, 6, 15, 16)
@@ -69,6 +67,7 @@ class DirectSim:
         self.switched_under_load = False
         self.writes: list[tuple[int | str, float]] = []
         """All that was written to it that its file knows, in order."""
+        self._slow_car: Car | None = None
         self._now_s = now_s
         self._words: dict[Place, int] = {}
         self._json: dict[Place, float | str] = {}
@@ -99,16 +98,36 @@ class DirectSim:
     @property
     def drawn_a(self) -> float:
         """What its car takes on each of its phases."""
-        offered = self.rated_a if self.disobeys else self.offered_a
+        offered = self._given_a()
         if self.drawing_alone_a > 0.0:
             return self.drawing_alone_a
+        if self._slow_car is not None:
+            return self._slow_car.current_a
         if not self.car.connected or self.fault or offered < 6.0:
             return 0.0
         return min(offered, self.car.wants_a)
 
     @property
+    def currents_a(self) -> tuple[float, ...]:
+        """Of its three phases."""
+        drawn_a, on = self.drawn_a, min(self._on, self.car.phases)
+        return tuple(drawn_a if phase < on else 0.0 for phase in range(3))
+
+    @property
     def phases_on(self) -> int:
         return self._on
+
+    def plug_in(self, car: Car) -> None:
+        """A car that takes its time to follow, as `step` goes on. Without one, `car` follows at once."""
+        self.car, self._slow_car = SimCar(wants_a=car.max_a, phases=car.phases), car
+
+    def step(self, dt_s: float) -> None:
+        """Its slow car goes on by so many seconds."""
+        if self._slow_car is not None:
+            self._slow_car.step(dt_s, 0.0 if self.fault else self._given_a(), VOLTS)
+
+    def _given_a(self) -> float:
+        return self.rated_a if self.disobeys else self.offered_a
 
     def restart(self) -> None:
         """It forgets what is not stored: everything but its factory settings."""
@@ -172,9 +191,10 @@ class DirectSim:
         if watchdog is not None and watchdog.is_known and 0 < self._timeout_s < 65_535:
             self._fallen = self._fallen or now_s > self._fed_s + self._timeout_s
         passed_s, self._at_s = max(0.0, now_s - self._at_s), now_s
-        offered = 0.0 if not self._released else min(self._limit_a, self.rated_a)
         if self.car.connected:
-            self._energy_wh += min(offered, self.car.wants_a) * VOLTS * min(self._on, self.car.phases) * passed_s / 3600
+            drawn = 0.0 if not self._released else min(self._limit_a, self.rated_a, self.car.wants_a)
+            drawn = drawn if self._slow_car is None else self._slow_car.current_a
+            self._energy_wh += drawn * VOLTS * min(self._on, self.car.phases) * passed_s / 3600
 
     # --- what it shows ---
 
@@ -304,8 +324,10 @@ class DirectSim:
 class ModbusSimServer:
     """Answers for chargers over Modbus TCP, each under its own unit number."""
 
-    def __init__(self, sims: Mapping[int, DirectSim]) -> None:
+    def __init__(self, sims: Mapping[int, DirectSim], *, rtu_frames: bool = False) -> None:
+        """`rtu_frames`: those of a serial line, for an adapter that passes them on."""
         self._sims = sims
+        self._framer = FramerType.RTU if rtu_frames else FramerType.SOCKET
         self._server: ModbusTcpServer | None = None
         self.deaf = False
         """It takes requests, and answers none."""
@@ -315,7 +337,7 @@ class ModbusSimServer:
     async def open(self, port: int = 0) -> int:
         """Begins to answer on loopback; returns the port."""
         devices = [self._device(unit, sim) for unit, sim in self._sims.items()]
-        self._server = ModbusTcpServer(devices, address=(LOOPBACK, port))
+        self._server = ModbusTcpServer(devices, framer=self._framer, address=(LOOPBACK, port))
         await self._server.serve_forever(background=True)
         listening = cast(asyncio.Server, self._server.transport)  # as pymodbus keeps it
         return int(listening.sockets[0].getsockname()[1])
@@ -373,71 +395,32 @@ class ModbusSimServer:
         return None
 
 
-class _Server(uvicorn.Server):
-    """One that leaves the process's signals alone, and does nothing while nobody asks."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ending = asyncio.Event()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def main_loop(self) -> None:
-        await self.on_tick(0)
-        await self.ending.wait()
-
-
 class HttpSimServer:
-    """Answers for one charger over HTTP: a small ASGI app on uvicorn."""
+    """Answers for one charger over HTTP."""
 
     def __init__(self, sim: DirectSim) -> None:
         self._sim = sim
-        self._server: _Server | None = None
-        self._serving: asyncio.Task[None] | None = None
+        self._server = HttpServer(lambda scope, body: self.says or self._answer(scope, body))
         self.says: tuple[int, bytes] | None = None
         """In the place of what it should answer: a status and a body."""
 
     async def open(self) -> int:
         """Begins to answer on loopback; returns the port."""
-        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # so that it has no delay
-        listening.bind((LOOPBACK, 0))
-        listening.listen()
-        config = uvicorn.Config(
-            self._app, interface="asgi3", log_level="critical", lifespan="off", access_log=False, loop="none"
-        )
-        self._server = _Server(config)
-        self._serving = asyncio.create_task(self._server.serve([listening]))
-        return int(listening.getsockname()[1])
+        return await self._server.open()
 
     async def close(self) -> None:
-        if self._server is not None and self._serving is not None:
-            self._server.ending.set()
-            await self._serving
-            self._server = None
+        await self._server.close()
 
-    async def _app(self, scope: dict[str, Any], receive: Callable[[], Any], send: Callable[[Any], Any]) -> None:
-        body = b""
-        while (message := await receive()).get("more_body", False):
-            body += message.get("body", b"")
-        body += message.get("body", b"")
-        status, said = self.says or self._answer(scope, body)
-        await send(
-            {"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]}
-        )
-        await send({"type": "http.response.body", "body": said})
-
-    def _answer(self, scope: dict[str, Any], body: bytes) -> tuple[int, bytes]:
+    def _answer(self, scope: dict[str, Any], body: bytes) -> tuple[int, Any]:
         family = self._sim.family
         fields = dict(parse_qsl((scope["query_string"] if scope["method"] == "GET" else body).decode()))
         path = scope["path"]
         if path == family.write_path and scope["method"] == family.write_method and fields:
             done = {key: self._sim.set_key(key, text) for key, text in fields.items()}
             if all(done.values()):
-                return 200, json.dumps(done).encode()
+                return 200, done
         if path == family.read_path.partition("?")[0] and scope["method"] == "GET":
-            return 200, json.dumps(self._sim.document()).encode()
+            return 200, self._sim.document()
         return 404, b"{}"
 
 
