@@ -120,3 +120,15 @@ def test_what_can_not_be_is_told_where_no_standby_meter_tells() -> None:
 def test_other_observations_pass() -> None:
     link = ChargerLink(charger=ChargerId("c"), at_s=1.0, online=True)
     assert standing_in().passed(link) == [link]
+
+
+def test_it_tells_which_standby_meter_serves() -> None:
+    relay = standing_in()
+    relay.passed(reading(A, 1.0))
+    assert relay.standins() == {A: None}
+    for second in range(1, 6):
+        relay.passed(reading(B, 1.0 + second))
+    assert relay.standins() == {A: B}
+    for second in range(GOOD_AGAIN):
+        relay.passed(reading(A, 10.0 + second))
+    assert relay.standins() == {A: None}
