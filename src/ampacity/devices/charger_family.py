@@ -9,6 +9,8 @@ from typing import Any
 
 from ampacity.devices.firmware import is_older, is_version
 
+GENERIC = "generic"
+"""The family of what the standard alone says."""
 LEASE_FORMS = ("two-period", "duration", "none")
 """How a setpoint ends by itself: a second period at the safe current; the schedule's own end over a lasting default
 profile; or not at all."""
@@ -66,8 +68,17 @@ class ChargerFamily:
     from."""
     ocpp_versions: tuple[str, ...] = ()
     """The versions of OCPP that it speaks well, where that are not all that it offers; empty: all."""
+    verified: str = ""
+    """How sure the facts are; "": it is not said."""
+    hardware: str = ""
+    """Who has seen it work with this program, on what; "": nobody."""
     samples: tuple[Introduction, ...] = ()
     source: tuple[str, ...] = ()
+
+    @property
+    def is_unconfirmed(self) -> bool:
+        """Whether it claims something special that nobody has seen on hardware with this program."""
+        return not self.hardware and self.id != GENERIC
 
     def is_too_old(self, firmware: str) -> bool | None:
         """Whether a charger of this family needs a newer firmware; None: it can't be told."""
@@ -99,13 +110,13 @@ def charger_family_of(document: Mapping[str, Any]) -> ChargerFamily:
 def recognised(families: Iterable[ChargerFamily], vendor: str, model: str, firmware: str) -> ChargerFamily:
     """The family of a charger that introduces itself so: the one whose match says most; else the generic one."""
     said = {"vendor": vendor.lower().strip(), "model": model.lower().strip(), "firmware": firmware.lower().strip()}
-    best, weight = ChargerFamily(id="generic", maker="any"), -1
+    best, weight = ChargerFamily(id=GENERIC, maker="any"), -1
     for family in families:
         for match in family.match:
             length = len("".join(match.values()))
             if length > weight and all(_begins(said[key], begin) for key, begin in match.items()):
                 best, weight = family, length
-        if family.id == "generic" and weight < 0:
+        if family.id == GENERIC and weight < 0:
             best, weight = family, 0
     return best
 

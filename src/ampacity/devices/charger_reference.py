@@ -39,6 +39,9 @@ the next safer one that it takes, and the log says which. Whose tag may charge:
 [cards and tags](../how-to/cards-and-tags.md). One socket for each identity.
 
 Of a family only what differs from the standard is listed.
+
+**No family here has been confirmed on hardware by this project** unless it says who did. `ampacity check` says so when
+site.toml names such a family, the log when a charger introduces itself as one.
 """
 
 _DIRECT_HEAD = """## Over Modbus or HTTP
@@ -105,6 +108,9 @@ def _chapter(family: ChargerFamily) -> Iterator[str]:
         yield "|---|---|"
         for what, how in differs:
             yield f"| {what} | {how} |"
+        yield ""
+    if family.verified:
+        yield f"Verified: {family.verified}. Confirmed on hardware: {family.hardware or 'nobody'}."
         yield ""
     yield "Introduces itself as:"
     yield ""
