@@ -35,6 +35,7 @@ from ampacity.commission.watch.kept import KeptWatch
 from ampacity.commission.watch.watcher import Watch
 from ampacity.config.direct_place import DirectConnection
 from ampacity.config.installation import ChargerConnection, Installation
+from ampacity.config.meter_place import InletPlace
 from ampacity.config.mistakes import SiteFileError
 from ampacity.config.rewrite import set_value, text_with, with_charger
 from ampacity.config.site_toml import load, parse
@@ -60,6 +61,7 @@ from ampacity.links.chargers import Chargers
 from ampacity.links.direct.charger import DirectCharger
 from ampacity.links.ocpp.admission import Knock
 from ampacity.links.ocpp.endpoint import Endpoint, StationFacts
+from ampacity.links.ocpp.inlet import InletMeter
 from ampacity.links.ocpp.schema_check import message_check
 from ampacity.links.ocpp.server import OcppServer, tls_context
 from ampacity.links.tally import Tally
@@ -303,6 +305,7 @@ class App:
         for connection in installation.meters:
             if (link := self._sources.meter(site, connection)) is not None:
                 self.meters[connection.meter] = link
+        self.server.tell(_inlets(self.meters))
         self._reading: dict[MeterId, asyncio.Task[None]] = {}
         self._asking: dict[ChargerId, asyncio.Task[None]] = {}
         self._counts = None if self._store is None else KeptTallies(self._store.engine)
@@ -453,6 +456,7 @@ class App:
                 self.meters[meter] = source
                 self._read(meter)
         self.server.use(endpoints)
+        self.server.tell(_inlets(self.meters))
         for one in gone:
             if (asking := self._asking.pop(one, None)) is not None:
                 asking.cancel()
@@ -696,7 +700,8 @@ class App:
         site = self.loop.site
         place = site.index_of_charger[name]
         _log.info("charger-adopted", charger=name, remedy="Set its lines in site.toml: unknown wiring counts on all.")
-        return _endpoint(site, site.chargers[place], self.installation.chargers[place], charger_families())
+        installation = self.installation
+        return _endpoint(site, site.chargers[place], installation.chargers[place], installation, charger_families())
 
     async def _session_ended(self, ended: SessionEnded) -> None:
         """A charger's StopTransaction is answered once its session is durable, or can't be made so."""
@@ -773,14 +778,22 @@ def _wall() -> datetime:
 def _endpoints(site: Site, installation: Installation, families: dict[str, ChargerFamily]) -> list[Endpoint]:
     """Of those that connect over OCPP."""
     return [
-        _endpoint(site, charger, connection, families)
+        _endpoint(site, charger, connection, installation, families)
         for charger, connection in zip(site.chargers, installation.chargers, strict=True)
         if connection.direct is None
     ]
 
 
+def _inlets(meters: Mapping[MeterId, MeterLink]) -> list[InletMeter]:
+    return [one for one in meters.values() if isinstance(one, InletMeter)]
+
+
 def _endpoint(
-    site: Site, charger: Charger, connection: ChargerConnection, families: dict[str, ChargerFamily]
+    site: Site,
+    charger: Charger,
+    connection: ChargerConnection,
+    installation: Installation,
+    families: dict[str, ChargerFamily],
 ) -> Endpoint:
     phases, volts = site.socket_of(charger.id)
     return Endpoint(
@@ -795,4 +808,6 @@ def _endpoint(
         certificate_cn=connection.certificate_cn,
         versions=connection.ocpp_versions,
         family=family_named(families, connection.family, f"chargers.{charger.id}.family"),
+        tells_supply=charger.id
+        in {one.place.charger for one in installation.meters if isinstance(one.place, InletPlace)},
     )

@@ -10,6 +10,7 @@ from ampacity.config.direct_place import DirectConnection
 from ampacity.config.installation import Installation
 from ampacity.config.meter_place import (
     HttpPlace,
+    InletPlace,
     MadePlace,
     MeterConnection,
     ModbusPlace,
@@ -28,6 +29,7 @@ from ampacity.links.direct.wires import HttpWire, ModbusWire, Wire
 from ampacity.links.json_meter import Document, HttpPoll, JsonDecoder, MqttTopics, Pushes, broker_of
 from ampacity.links.meter_settings import Setup
 from ampacity.links.modbus import Bus, ModbusMeter, SerialPort
+from ampacity.links.ocpp.inlet import InletMeter
 from ampacity.links.p1 import P1Decoder, P1Port, P1Stream
 from ampacity.links.stream import Stream, StreamMeter
 from ampacity.links.tally import Tally
@@ -89,6 +91,15 @@ class Sources:
                     broker_of(place.broker, place.user, place.password), place.topics, now_s=self._now_s
                 )
                 return self._document(site, connection, stream, pushed="")
+            case InletPlace():
+                return InletMeter(
+                    connection.meter,
+                    place.charger,
+                    every_s=connection.period_s,
+                    lines=len(site.supply.lines),
+                    nominal_v=nominal_voltages(site),
+                    now_s=self._now_s,
+                )
             case MadePlace():
                 return None
         assert_never(place)

@@ -86,3 +86,45 @@ def test_a_record_that_can_not_be_read_is_told_and_the_meter_is_asked(site: Path
     told = run(app, ["doctor", str(site), "--json"])
     assert json.loads(told.stdout)["controller_runs"] is False
     assert "can't be read" in told.stderr
+
+
+OF_CHARGER = """
+[site]
+supply = "three-phase"
+[circuits.main]
+limit_a = 40
+meter = "main"
+[meters.main]
+device = "charger"
+charger = "left"
+[chargers.left]
+name = "By the door"
+lines = ["L1", "L2", "L3"]
+"""
+
+
+@pytest.fixture
+def of_charger(tmp_path: Path) -> Path:
+    """Whose only meter is what a charger tells."""
+    file = tmp_path / "site.toml"
+    file.write_text(OF_CHARGER)
+    return file
+
+
+def test_what_a_charger_tells_is_not_looked_for_where_no_controller_runs(of_charger: Path) -> None:
+    told = run(app, ["doctor", str(of_charger)])
+    assert told.exit_code == 0
+    assert "main (charger left) can be seen only while a controller runs" in told.stdout
+    assert "D+" not in told.stdout
+
+
+def test_a_probe_says_so_too(of_charger: Path) -> None:
+    told = run(app, ["probe", str(of_charger)])
+    assert told.exit_code == 1
+    assert "Meter main is what charger left tells of the supply" in " ".join(told.stderr.split())
+    assert "serial port" not in told.stderr
+
+
+def test_check_says_whose_word_it_is(of_charger: Path) -> None:
+    told = " ".join(run(app, ["check", str(of_charger)]).stdout.split())
+    assert "meter main: what charger left tells of the supply, every 10 s" in told

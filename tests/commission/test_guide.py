@@ -52,10 +52,10 @@ def things(installed: Site | None = None, *, now: Basis | None = None, firmware:
         )
         for one in installed.chargers
     }
-    amps = of.get("amps", (9.0, 4.0, 3.0))
+    meter = MeterNow(id=METER, name="Meter", serial=bool(of.get("serial")), amps=of.get("amps", (9.0, 4.0, 3.0)))  # type: ignore[arg-type]
     return Things(
         site=installed,
-        meters=[MeterNow(id=METER, name="Meter", serial=bool(of.get("serial")), amps=amps)],  # type: ignore[arg-type]
+        meters=[replace(meter, charger=of.get("told_by"))],  # type: ignore[arg-type]
         chargers=chargers,
         circuit_names={MAIN: "Main"},
         disclaimer=None,
@@ -349,6 +349,11 @@ def test_a_safe_current_that_is_the_maximum_needs_no_test() -> None:
 
 def test_a_safe_current_that_was_changed_since_is_told() -> None:
     assert codes(task(things(site(safe_a=6.0)), expired(), "expiry", LEFT))[-1] == "expiry-safe-changed"
+
+
+def test_who_tells_nothing_is_named() -> None:
+    assert codes(task(things(amps=None), Dossier(), "order")) == ["meter-answers-not"]
+    assert codes(task(things(amps=None, told_by="Left"), Dossier(), "order")) == ["supply-untold"]
 
 
 # --- the end ---

@@ -106,6 +106,57 @@ def test_the_cause_is_named(facts: Facts, likely: str) -> None:
     assert found.code == likely
 
 
+OF_CHARGER = replace(
+    METER,
+    name="main (charger left)",
+    device="charger",
+    model="charger",
+    deadline_s=30.0,
+    charger="Left",
+    link=GOOD_LINK,
+)
+
+
+def of_supply(**changed: Any) -> Facts:
+    return replace(FINE, meters=[replace(OF_CHARGER, **changed)])
+
+
+def test_what_a_charger_tells_of_the_supply_is_fine_while_it_tells() -> None:
+    found = check(of_supply())
+    assert {step.verdict for step in found.steps} == {Verdict.FINE}
+
+
+@pytest.mark.parametrize(
+    ("facts", "likely"),
+    [
+        (of_supply(connected=False, link=replace(GOOD_LINK, age_s=60.0)), "inlet-charger-gone"),
+        (of_supply(model=None, link=LinkFacts()), "inlet-never"),
+        (of_supply(link=replace(GOOD_LINK, age_s=60.0)), "inlet-silent"),
+        (of_supply(trouble="meter-late", what="It is 300 s old."), "inlet-late"),
+        (of_supply(trouble="meter-absurd", what="It does not tell."), "inlet-unusable"),
+        (of_supply(blind="turned"), "blind-turned"),
+    ],
+)
+def test_the_cause_is_named_of_what_a_charger_tells(facts: Facts, likely: str) -> None:
+    found = check(facts).likely
+    assert found is not None
+    assert found.code == likely
+
+
+def test_what_a_charger_tells_can_not_be_seen_where_no_controller_runs() -> None:
+    found = check(replace(of_supply(model=None, connected=False, link=LinkFacts()), running=False))
+    codes = {finding.code for step in found.steps for finding in step.findings}
+    assert codes == {"inlet-not-running", "inlet-lights", "current", "not-running"}
+
+
+def test_nobody_is_sent_to_wires_that_a_charger_does_not_have() -> None:
+    languages = (Path(selfcheck.__file__).parents[1] / "web" / "texts").glob("*.json")
+    told = [json.loads(one.read_text())["selfcheck"] for one in languages]
+    words = [text for texts in told for code, text in texts.items() if code.startswith("inlet-")]
+    assert len(words) == 6 * 11
+    assert [one for one in words if re.search(r"D[+−-]|RS485|unit number", one)] == []
+
+
 def test_what_explains_the_rest_comes_first() -> None:
     dark = replace(METER, model=None, connected=True, link=replace(GOOD_LINK, received_bytes=0, age_s=None))
     facts = replace(FINE, meters=[dark], chargers=[replace(CHARGER, online=False)], newer="0.2")
@@ -142,7 +193,7 @@ METERS = st.builds(
     model=st.none() | st.just("EM340"),
     serial=st.booleans(),
     deadline_s=st.floats(5, 60),
-    trouble=st.sampled_from([None, "meter-silent", "meter-mismatch", "meter-absurd"]),
+    trouble=st.sampled_from([None, "meter-silent", "meter-mismatch", "meter-absurd", "meter-late"]),
     what=st.just("x"),
     connected=st.booleans(),
     blind=st.sampled_from([None, "silent", "frozen", "absurd", "turned", "exchanged", "recovering", "never-seen"]),
@@ -151,6 +202,7 @@ METERS = st.builds(
         max_size=2,
     ),
     wiring=st.lists(st.just("x"), max_size=2),
+    charger=st.none() | st.just("Left"),
     link=LINKS,
 )
 CHARGERS = st.builds(
@@ -170,6 +222,7 @@ SITES = st.builds(
     version=st.just("1"),
     newer=st.none() | st.just("2"),
     reads_meter=st.booleans(),
+    running=st.booleans(),
 )
 TEXTS = json.loads((Path(selfcheck.__file__).parents[1] / "web" / "texts" / "en.json").read_text())["selfcheck"]
 

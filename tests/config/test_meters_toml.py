@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from ampacity.config.meter_place import HttpPlace, MadePlace, MqttPlace, P1Place
-from ampacity.config.mistakes import SiteFileError
+from ampacity.config.meter_place import HttpPlace, InletPlace, MadePlace, MqttPlace, P1Place
+from ampacity.config.mistakes import Caution, SiteFileError
 from ampacity.config.site_toml import parse
+from ampacity.core.site import ChargerId
 
 BASE = """
 [site]
@@ -106,6 +107,23 @@ def test_places_of_one_topic_stand_in_its_own_message() -> None:
     assert found.currents.at == ("x[0]", "x[1]", "x[2]")
 
 
+def test_what_a_charger_tells_of_the_supply() -> None:
+    found = parse(BASE + 'device = "charger"\ncharger = "left"', Path("site.toml"))
+    assert found.meters[0].place == InletPlace(charger=ChargerId("left"))
+    assert found.meters[0].address == "charger left"
+    assert found.site.meters[0].period_s == 10.0
+
+
+def cautions(text: str) -> list[str]:
+    return [one.code for one in parse(BASE + text, Path("site.toml")).warnings if isinstance(one, Caution)]
+
+
+def test_that_it_is_the_last_resort_is_said_where_it_is_the_only_one() -> None:
+    assert "meter-of-charger" in cautions('device = "charger"\ncharger = "left"')
+    second = 'host = "10.0.0.1"\nstandby = "second"\n[meters.second]\ndevice = "charger"\ncharger = "left"'
+    assert "meter-of-charger" not in cautions(second)
+
+
 def test_a_meter_made_of_others() -> None:
     found = place(
         'device = "sum"\nof = ["a", "b"]\nminus = ["c"]\n'
@@ -128,6 +146,18 @@ def test_a_standby_meter() -> None:
         ('device = "sum"\nof = ["nobody"]', 'there is no meter "nobody"'),
         ('device = "sum"\nof = ["b", "b"]', "stands in it twice"),
         ('host = "10.0.0.1"\nstandby = "secnd"\n[meters.second]\nhost = "10.0.0.2"', "Did you mean second?"),
+        ('device = "charger"\ncharger = "lft"', "Did you mean left?"),
+        ('device = "charger"', "it is missing"),
+        ('device = "charger"\ncharger = "left"\nhost = "10.0.0.1"', "host: this key is not known"),
+        (
+            'device = "charger"\ncharger = "asked"\n[chargers.asked]\ndevice = "alfen-eve"\nhost = "10.0.0.2"\n'
+            'lines = ["L1", "L2", "L3"]',
+            "does not connect over OCPP",
+        ),
+        (
+            'device = "charger"\ncharger = "left"\n[meters.b]\ndevice = "charger"\ncharger = "left"',
+            "charger left is the address of meter main, too. Keep one of them.",
+        ),
         ('device = "shelly-pro-3em"', "neither host nor url"),
         ('device = "shelly-3em"\nhost = "10.0.0.1"\npush = true', "can't be listened to"),
         ('device = "shelly-3em"\nbroker = "mqtt://h"\ntopic = "x"', "does not speak MQTT"),

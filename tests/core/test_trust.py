@@ -8,10 +8,13 @@ from itertools import pairwise
 import pytest
 from tests.properties.house import Car, ChargerKind, Fault, Fittings, House, MeterKind, Shows
 
+from ampacity.core.building import CarsBelow, sampled
 from ampacity.core.decision import Blindness
+from ampacity.core.memory import CircuitMemory
+from ampacity.core.observations import MeterReading
 from ampacity.core.phases import PhaseAmps, Supply
 from ampacity.core.site import Charger, ChargerId, Circuit, CircuitId, Meter, MeterId, Site
-from ampacity.core.trust import AGAIN_S
+from ampacity.core.trust import AGAIN_S, deadline_s
 
 MAIN, LEFT, RIGHT = CircuitId("main"), ChargerId("left"), ChargerId("right")
 SITE = Site(
@@ -239,3 +242,21 @@ def test_a_steady_meter_of_ten_second_telegrams_is_silent_after_thirty() -> None
     one.run(12)
     assert blind(one) is Blindness.SILENT
     assert setpoints(one)[0] == 0.0
+
+
+def after(memory: CircuitMemory, at_s: float, period_s: float | None = None) -> CircuitMemory:
+    """A sample; no car draws."""
+    reading = MeterReading(meter=MeterId("main"), at_s=at_s, currents=PhaseAmps((at_s,)), period_s=period_s)
+    cars = CarsBelow((0.0,), (0.0,), (0.0,), (0.0,), obeyed=True, moved_a=0.0, stills_a=(0.0, 0.0))
+    return sampled(SITE.circuits[0], SITE.supply, 230.0, reading, memory, cars, 5.0)
+
+
+def test_a_slower_meter_that_tells_in_anothers_name_has_the_time_that_it_needs() -> None:
+    fast = after(after(CircuitMemory(), 1.0), 2.0)
+    slow = after(fast, 6.0, period_s=10.0)
+    assert [deadline_s(SITE.meters[0], one) for one in (fast, slow)] == [5.0, 30.0]
+
+
+def test_and_the_first_one_has_its_own_time_again() -> None:
+    slow = after(after(CircuitMemory(), 1.0), 6.0, period_s=10.0)
+    assert deadline_s(SITE.meters[0], after(slow, 7.0, period_s=1.0)) == 5.0

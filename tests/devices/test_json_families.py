@@ -35,6 +35,17 @@ def test_currents_follow_from_powers_and_voltages_where_none_are_told() -> None:
     assert where.reading(MAIN, {"p": 2300, "v": 230}, 5.0, 1, [230.0]).currents.values == (10.0,)
 
 
+@pytest.mark.parametrize("told", [{}, {"v": [400, 400, 400]}, {"v": [231, 231, 231]}])
+def test_without_a_neutral_a_power_is_that_to_the_star_point(told: dict[str, object]) -> None:
+    where = json_map_of(
+        {"powers": ["p[0]", "p[1]", "p[2]"], "voltages": ["v[0]", "v[1]", "v[2]"]}
+        if told
+        else {"powers": ["p[0]", "p[1]", "p[2]"]}
+    )
+    found = where.reading(MAIN, {"p": [2310, 2310, 2310], **told}, 5.0, 3, [400.0, 400.0 / 3**0.5])
+    assert found.currents.values == pytest.approx((10.0, 10.0, 10.0), rel=0.01)
+
+
 def test_reactive_power_counts_in_a_current_that_is_not_told() -> None:
     where = json_map_of({"powers": ["p"], "voltages": ["v"], "reactive": ["q"]})
     assert where.reading(MAIN, {"p": 300, "v": 100, "q": 400}, 5.0, 1, [100.0]).currents.values == (5.0,)

@@ -60,3 +60,10 @@ def test_a_whole_ampere_is_never_read_as_less_than_power_and_voltage_tell() -> N
     family = FAMILIES["p1-esmr5"]
     reading = decoder(family, 3)(family.samples[0].telegram, 5.0)
     assert reading.currents[0] == pytest.approx(2530 / 230)
+
+
+def test_without_a_neutral_a_power_is_that_to_the_star_point() -> None:
+    family = FAMILIES["p1-esmr5"]
+    told = {"1-0:21.7.0": 2310.0, "1-0:41.7.0": 2310.0, "1-0:61.7.0": 2310.0}
+    found = family.reading(MAIN, told, 5.0, 3, [400.0, 400.0 / 3**0.5])
+    assert min(found.currents) > 9.9

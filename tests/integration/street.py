@@ -23,6 +23,7 @@ from ampacity.core.site import ChargerId, MeterId, Site
 from ampacity.sim.mounted import MountedMeter, line_volts, reading
 from ampacity.sim.wire.car import Car
 from ampacity.sim.wire.charger import Model, SimulatedCharger
+from ampacity.sim.wire.charger2 import SimulatedCharger2
 from ampacity.sim.wire.meter import Em340, Sample
 from ampacity.storage.store import Store
 
@@ -84,9 +85,8 @@ class Street:
 
     def connect(self, url: str, **model: Any) -> None:
         """Chargers that know where the controller is."""
-        self.left = SimulatedCharger(
-            Model(identity="left", phases=3, **model), url, wall=self.quick.wall, seed=self._seed
-        )
+        kind = SimulatedCharger if model.get("version", "1.6") == "1.6" else SimulatedCharger2
+        self.left = kind(Model(identity="left", phases=3, **model), url, wall=self.quick.wall, seed=self._seed)
         self.right = SimulatedCharger(Model(identity="right", phases=3), url, wall=self.quick.wall, seed=self._seed)
 
     def flows(self) -> tuple[list[complex], list[complex]]:

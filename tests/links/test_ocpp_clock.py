@@ -89,3 +89,47 @@ def test_stamps_as_chargers_write_them(stamp: object, moment: datetime | None) -
 @given(st.text(max_size=40) | st.datetimes().map(str) | st.integers())
 def test_any_stamp_is_a_moment_or_none(stamp: object) -> None:
     assert ChargerClock().note(stamp, 0.0, BEGIN) is None or moment_of(stamp) is not None
+
+
+def _age_s(clock: ChargerClock, at_s: float, charger_s: float) -> float | None:
+    stamp = (BEGIN + timedelta(seconds=charger_s)).isoformat()
+    return clock.age_s(stamp, BEGIN + timedelta(seconds=at_s))
+
+
+def test_the_age_of_a_stamp_is_told_by_our_time_where_its_clock_is_right() -> None:
+    assert _age_s(ChargerClock(), 100.0, 80.0) == 20.0
+
+
+def test_stamps_that_are_always_late_do_not_become_young() -> None:
+    clock = ChargerClock()
+    for at_s in (0.0, 10.0, 20.0, 30.0):
+        _note(clock, at_s, at_s - 15.0)
+    assert clock.known
+    assert _age_s(clock, 30.0, 15.0) == 15.0
+
+
+def test_one_stamp_that_was_not_late_shows_that_the_others_are() -> None:
+    clock = ChargerClock()
+    _note(clock, 0.0, 3600.0)
+    for at_s in (10.0, 20.0, 30.0):
+        _note(clock, at_s, at_s + 3580.0)
+    assert _age_s(clock, 30.0, 3610.0) == 20.0
+
+
+def test_a_stamp_from_its_future_is_of_now() -> None:
+    assert _age_s(ChargerClock(), 100.0, 102.0) == 0.0
+
+
+def test_what_is_no_stamp_has_no_age() -> None:
+    assert ChargerClock().age_s("yesterday", BEGIN) is None
+
+
+@given(st.lists(st.tuples(st.floats(0.1, 60.0), st.floats(0.0, 50.0)), min_size=1, max_size=20))
+def test_by_a_clock_that_is_right_nothing_is_younger_than_it_is(messages: list[tuple[float, float]]) -> None:
+    clock, at_s = ChargerClock(), 0.0
+    for after_s, late_s in messages:
+        at_s += after_s
+        _note(clock, at_s, at_s - late_s)
+        age_s = _age_s(clock, at_s, at_s - late_s)
+        assert age_s is not None
+        assert age_s >= late_s - 1e-5

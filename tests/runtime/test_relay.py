@@ -33,6 +33,13 @@ def standing_in() -> Relay:
     return relay
 
 
+def slowly_standing_in() -> Relay:
+    """The same, but B tells every ten seconds."""
+    relay = Relay()
+    relay.use({}, {A: B}, period_s={A: 1.0, B: 10.0}, nominal_v=230.0)
+    return relay
+
+
 def of(meter: MeterId, told: list[Observation]) -> list[MeterReading]:
     return [one for one in told if isinstance(one, MeterReading) and one.meter == meter]
 
@@ -132,3 +139,25 @@ def test_it_tells_which_standby_meter_serves() -> None:
     for second in range(GOOD_AGAIN):
         relay.passed(reading(A, 10.0 + second))
     assert relay.standins() == {A: None}
+
+
+def test_with_its_first_sample_a_standby_meter_tells_how_often_it_will() -> None:
+    relay = slowly_standing_in()
+    relay.passed(reading(A, 1.0))
+    told = [of(A, relay.passed(reading(B, at_s)))[0].period_s for at_s in (9.0, 19.0)]
+    assert told == [10.0, None]
+
+
+def test_a_slow_standby_meter_serves_until_the_first_one_has_been_good_for_a_while() -> None:
+    relay = slowly_standing_in()
+    relay.passed(reading(A, 1.0))
+    relay.passed(reading(B, 9.0))
+    told = [of(A, relay.passed(reading(A, 15.0 + second))) for second in range(GOOD_AGAIN)]
+    assert [[one.period_s for one in some] for some in told] == [[]] * (GOOD_AGAIN - 1) + [[1.0]]
+
+
+def test_a_slow_standby_meter_that_is_silent_itself_serves_no_more() -> None:
+    relay = slowly_standing_in()
+    relay.passed(reading(A, 1.0))
+    relay.passed(reading(B, 9.0))
+    assert len(of(A, relay.passed(reading(A, 30.0)))) == 1

@@ -13,6 +13,7 @@ from rich.tree import Tree
 from ampacity.cli.device_option import DeviceFiles
 from ampacity.cli.out import FAILED, fail, host_warnings, print_json, say_error, say_warning, stdout
 from ampacity.config.installation import Installation
+from ampacity.config.meter_place import InletPlace
 from ampacity.config.site_toml import load
 from ampacity.config.steered import effective
 from ampacity.core.errors import AmpacityError
@@ -143,6 +144,9 @@ def _circuit_words(circuit: Circuit, installation: Installation) -> str:
     if meter is None:
         words += ", no meter of its own"
         return words + (f", other loads up to {circuit.other_load_a:g} A" if circuit.other_load_a else "")
+    if isinstance(meter.place, InletPlace):
+        told = f"what charger {escape(meter.place.charger)} tells of the supply"
+        return words + f", meter {meter.meter}: {told}, every {meter.period_s:g} s"
     device = "recognised by its registers" if meter.device == "auto" else meter.device
     return words + f", meter {meter.meter} ({device}) at {escape(meter.address)}, every {meter.period_s:g} s"
 

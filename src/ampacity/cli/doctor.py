@@ -25,6 +25,7 @@ from ampacity.config.installation import Installation
 from ampacity.config.site_toml import load
 from ampacity.core.errors import AmpacityError, DeviceError
 from ampacity.kept import read_diagnosis
+from ampacity.links.ocpp.inlet import InletMeter
 from ampacity.links.tally import Tally
 from ampacity.sources import Sources
 from ampacity.storage.errors import StorageError
@@ -106,7 +107,7 @@ async def _look(installation: Installation) -> Facts:
                 await meter.run(lambda _: None)
             await asyncio.sleep(0.5)
 
-    tasks = [asyncio.create_task(ask(name)) for name in meters]
+    tasks = [asyncio.create_task(ask(name)) for name, one in meters.items() if not isinstance(one, InletMeter)]
     with Progress(console=stderr, transient=True, disable=not stderr.is_terminal) as progress:
         bar = progress.add_task("Asking the meters", total=LOOK_S)
         for _ in range(round(LOOK_S / 0.25) if tasks else 0):

@@ -25,7 +25,7 @@ from ampacity.cli.probe_shown import Findings, document, place_of, say, say_put,
 from ampacity.commission.probe import Found, Way, probe, serial_ways
 from ampacity.commission.settings import set_right
 from ampacity.config.installation import Installation
-from ampacity.config.meter_place import ModbusPlace
+from ampacity.config.meter_place import InletPlace, ModbusPlace
 from ampacity.config.site_toml import load
 from ampacity.core.errors import AmpacityError
 from ampacity.devices.announced import Announcement, whose
@@ -78,6 +78,8 @@ class _Plan:
     units: Sequence[int] = ()
     """Of those that announce themselves."""
     stated: Stated = field(default_factory=dict)
+    untold: Sequence[str] = ()
+    """What is to be said of meters that can't be asked."""
     door: tuple[str, int] | None = None
     """Where chargers are waited for; None: they are not."""
     seconds: float = 0.0
@@ -197,6 +199,7 @@ def _plan(
         targets.append(_Target(ways=ways, units=units, stated=stated))
     return _Plan(
         targets=targets,
+        untold=() if installation is None else _of_chargers(installation),
         announced=announced if announced is not None else not placed and door is None,
         interfaces=interfaces,
         units=units,
@@ -226,6 +229,15 @@ def _of_site(installation: Installation, stated: Stated) -> list[_Target]:
     return targets
 
 
+def _of_chargers(installation: Installation) -> list[str]:
+    return [
+        f"Meter {one.meter} is what charger {one.place.charger} tells of the supply: it can be seen only while a "
+        "controller runs, and then by `ampacity doctor`."
+        for one in installation.meters
+        if isinstance(one.place, InletPlace)
+    ]
+
+
 async def _carry_out(plan: _Plan, all_: Findings) -> None:
     targets = list(plan.targets)
     if plan.announced:
@@ -233,7 +245,9 @@ async def _carry_out(plan: _Plan, all_: Findings) -> None:
         ways = _modbus_ways(all_.announced, {way for target in targets for way in target.ways})
         if ways:
             targets.append(_Target(ways=ways, units=plan.units, stated=plan.stated))
-    if not targets and not plan.announced and plan.door is None and not plan.as_json:
+    for words in () if plan.as_json else plan.untold:
+        say_warning(words)
+    if not (targets or plan.untold or plan.announced or plan.as_json) and plan.door is None:
         say_warning("There is no serial port here. Give --serial or --host.")
     await _ask(targets, all_)
     if plan.door is not None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from ampacity.commission.selfcheck import ChargerFacts, Facts, LinkFacts, MeterFacts, SettingFacts
 from ampacity.config.installation import Installation
-from ampacity.config.meter_place import MeterConnection
+from ampacity.config.meter_place import InletPlace, MeterConnection
 from ampacity.core.observations import ChargerSeen
 from ampacity.core.site import ChargerId, MeterId
 from ampacity.core.trust import SHORTEST_DEADLINE_S
@@ -67,7 +67,7 @@ def facts_of(
 def _meter(
     installation: Installation, connection: MeterConnection, meter: MeterLink, latest: Latest | None, now_s: float
 ) -> MeterFacts:
-    trouble = meter.trouble
+    trouble, place = meter.trouble, connection.place
     blind = None
     if latest is not None:
         of = {circuit.id for circuit in latest.site.circuits if circuit.meter == connection.meter}
@@ -83,6 +83,7 @@ def _meter(
         what="" if trouble is None else trouble.what,
         connected=meter.connected,
         blind=blind,
+        charger=installation.name_of(place.charger) if isinstance(place, InletPlace) else None,
         settings=tuple(
             SettingFacts(
                 what=held.setting.what,

@@ -40,6 +40,8 @@ class MeterNow:
     """On a serial line."""
     amps: tuple[float, ...] | None
     """What it shows; None: it does not answer."""
+    charger: str | None = None
+    """The charger whose word it is; None: it speaks for itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,18 +219,19 @@ def _rotary(things: Things, charger: ChargerId, done: Done, dossier: Dossier) ->
 
 
 def _order(things: Things, dossier: Dossier) -> Task:
-    findings = [
-        _finding(
-            "meter-answers" if one.amps is not None else "meter-answers-not",
-            Verdict.FINE if one.amps is not None else Verdict.WRONG,
-            meter=one.name,
-        )
-        for one in things.meters
-    ]
+    findings = [_speaks(one) for one in things.meters]
     if dossier.done.get("order") is not None:
         return _by_hand("order", things, dossier, findings)
     wrong = worst(findings) is Verdict.WRONG
     return Task(code="order", verdict=Verdict.WRONG if wrong else Verdict.UNKNOWN, findings=findings)
+
+
+def _speaks(meter: MeterNow) -> Finding:
+    if meter.amps is not None:
+        return _finding("meter-answers", Verdict.FINE, meter=meter.name)
+    if meter.charger is not None:
+        return _finding("supply-untold", Verdict.WRONG, meter=meter.name, charger=meter.charger)
+    return _finding("meter-answers-not", Verdict.WRONG, meter=meter.name)
 
 
 def _reading(things: Things, dossier: Dossier) -> Task:

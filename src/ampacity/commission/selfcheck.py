@@ -89,6 +89,8 @@ class MeterFacts:
     """The adapter or the gateway is there."""
     blind: str | None
     """Why control does not believe it; None: it does."""
+    charger: str | None = None
+    """The charger whose word it is; None: it speaks for itself."""
     settings: Sequence[SettingFacts] = ()
     """Those that are wrong."""
     wiring: Sequence[str] = ()
@@ -176,6 +178,10 @@ def check(facts: Facts) -> Diagnosis:
             nothing = Finding(code="no-meter", verdict=Verdict.WRONG)
         answers["compatible"].append(nothing)
     for meter in meters:
+        if meter.charger is not None:
+            for code, finding in _of_charger(meter, meter.charger, running=facts.running).items():
+                answers[code].append(finding)
+            continue
         answers["compatible"].append(_compatible(meter))
         answers["powered"].append(_powered(meter))
         answers["order"].append(_order(meter))
@@ -260,6 +266,41 @@ def _believed(meter: MeterFacts) -> Finding:
     if meter.blind in ("silent", "never-seen"):
         return finding("believable-later", Verdict.UNKNOWN)
     return finding(f"blind-{meter.blind}", Verdict.NOTE if meter.blind == "exchanged" else Verdict.WRONG)
+
+
+def _of_charger(meter: MeterFacts, charger: str, *, running: bool) -> dict[str, Finding]:
+    """The steps of a meter that is what a charger tells: it has no line, and no lights of its own."""
+
+    def finding(code: str, verdict: Verdict, **params: str | float | None) -> Finding:
+        return _of(meter)(code, verdict, charger=charger, **params)
+
+    told, fine = meter.link.age_s is not None, _answers(meter)
+    lights = finding("inlet-lights", Verdict.FINE)
+    if not running:
+        unseen = finding("inlet-not-running", Verdict.UNKNOWN)
+        return {"compatible": unseen, "powered": unseen, "order": unseen, "lights": lights, "believed": unseen}
+    if fine and meter.trouble is None:
+        powered = finding("answers", Verdict.FINE, age_s=round(meter.link.age_s or 0.0, 1))
+    elif not meter.connected:
+        powered = finding("inlet-charger-gone", Verdict.WRONG)
+    elif meter.trouble == "meter-late":
+        powered = finding("inlet-late", Verdict.WRONG)
+    elif meter.trouble is not None:
+        powered = finding("inlet-unusable", Verdict.WRONG, what=meter.what)
+    elif told:
+        powered = finding("inlet-silent", Verdict.WRONG, age_s=round(meter.link.age_s or 0.0))
+    else:
+        powered = finding("inlet-never", Verdict.WRONG)
+    identified = meter.model is not None
+    return {
+        "compatible": finding(
+            "inlet-is" if identified else "inlet-untold", Verdict.FINE if identified else Verdict.UNKNOWN
+        ),
+        "powered": powered,
+        "order": finding("inlet-order-right" if fine else "inlet-order", Verdict.FINE if fine else Verdict.UNKNOWN),
+        "lights": lights,
+        "believed": _believed(meter),
+    }
 
 
 def _settings(meter: MeterFacts) -> list[Finding]:

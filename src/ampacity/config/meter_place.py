@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ampacity.core.site import MeterId
+from ampacity.core.site import ChargerId, MeterId
 from ampacity.devices.json_family import JsonMap
 
 
@@ -82,6 +82,18 @@ class MqttPlace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InletPlace:
+    """What a charger says of the building's supply, over OCPP."""
+
+    charger: ChargerId
+    serial: None = None
+
+    @property
+    def address(self) -> str:
+        return f"charger {self.charger}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MadePlace:
     """It is made of other meters."""
 
@@ -94,7 +106,7 @@ class MadePlace:
         return " − ".join([" + ".join(self.plus), *self.minus])
 
 
-MeterPlace = ModbusPlace | P1Place | HttpPlace | MqttPlace | MadePlace
+MeterPlace = ModbusPlace | P1Place | HttpPlace | MqttPlace | InletPlace | MadePlace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +115,7 @@ class MeterConnection:
 
     meter: MeterId
     device: str
-    """Catalogue id of its family, or "auto", or how it is reached: "json", "mqtt", "sum"."""
+    """Catalogue id of its family, or "auto", or how it is reached: "json", "mqtt", "charger", "sum"."""
     place: MeterPlace
     period_s: float
     """How often it is read, or tells."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from ampacity.config.meter_place import (
     HttpPlace,
+    InletPlace,
     MadePlace,
     MeterConnection,
     MeterPlace,
@@ -17,14 +18,16 @@ from ampacity.config.meter_place import (
 )
 from ampacity.config.mistakes import Caution
 from ampacity.config.table import Table, hint, shown
-from ampacity.core.site import Circuit, Meter, MeterId
+from ampacity.core.site import ChargerId, Circuit, Meter, MeterId
 from ampacity.devices.json_family import JsonFamily, JsonMap, Places, json_map_of
 from ampacity.devices.meter_family import MeterFamily
 from ampacity.devices.p1_family import P1Family
 from ampacity.devices.verified import unconfirmed
 
-JSON, MQTT, SUM = "json", "mqtt", "sum"
+JSON, MQTT, CHARGER, SUM = "json", "mqtt", "charger", "sum"
 """Kinds of meters that need no family."""
+CHARGER_PERIOD_S = 10.0
+"""So often a charger is asked to report."""
 HOST = re.compile(r"[A-Za-z0-9._-]+|\[?[0-9A-Fa-f:.]+(%[A-Za-z0-9._-]+)?\]?")
 _HOST_AND_PORT = re.compile(r"(?:[a-z]+://)?([A-Za-z0-9._-]+)(?::(\d+))?/?")
 _KEY = re.compile(r"[0-9A-Fa-f]{32}")
@@ -51,7 +54,7 @@ class MeterReader:
 
     def read(self, table: Table, name: str) -> tuple[Meter, MeterConnection]:
         """One meter; what is wrong is noted in the table."""
-        choices = ["auto", *self._modbus, *self._p1, *self._json, JSON, MQTT, SUM]
+        choices = ["auto", *self._modbus, *self._p1, *self._json, JSON, MQTT, CHARGER, SUM]
         device = table.text("device", "auto", choices=choices)
         period_s = table.number("period_s", self._usual_s(device), 0.1, 600, "s")
         deadline_s = table.optional_number("deadline_s", 1, 300, "s")
@@ -93,11 +96,15 @@ class MeterReader:
             return self._p1[device].every_s
         if device in self._json:
             return self._json[device].every_s
-        return 1.0
+        return CHARGER_PERIOD_S if device == CHARGER else 1.0
 
     def _place(self, table: Table, device: str, places: JsonMap | None) -> tuple[MeterPlace, JsonMap | None]:
         if device == SUM:
             return MadePlace(plus=_meters(table, "of", needed=True), minus=_meters(table, "minus")), None
+        if device == CHARGER:
+            if "charger" not in table:
+                table.wrong("charger", "it is missing.", "Name the charger that tells of the building's supply.")
+            return InletPlace(charger=ChargerId(table.text("charger", "?"))), None
         if device in self._p1:
             return self._p1_place(table, self._p1[device]), None
         if device == MQTT or (device in self._json and "broker" in table):
@@ -220,8 +227,27 @@ def on_circuits(meters: Sequence[tuple[Meter, MeterConnection]], circuits: Seque
     return tuple(meter for meter, _ in meters if meter.id in metered or meter.id not in serving)
 
 
-def check_made(tables: Mapping[str, Table], meters: Sequence[MeterConnection]) -> None:
-    """That what refers to other meters finds them."""
+def inlet_warnings(meters: Sequence[MeterConnection], circuits: Sequence[Circuit]) -> list[str]:
+    """Where what a charger says of the supply is not only the second source."""
+    first = {circuit.meter for circuit in circuits}
+    return [
+        Caution(
+            "meter-of-charger",
+            f"meters.{one.meter}: it is what charger {one.place.charger} tells of the supply: seldom, and nothing once "
+            "that charger is gone: all chargers then have their safe current. A meter of the building's own is better, "
+            "with this one as its standby.",
+            meter=one.meter,
+            charger=one.place.charger,
+        )
+        for one in meters
+        if isinstance(one.place, InletPlace) and one.meter in first
+    ]
+
+
+def check_made(
+    tables: Mapping[str, Table], meters: Sequence[MeterConnection], chargers: Mapping[ChargerId, bool]
+) -> None:
+    """That what refers to other meters, or to chargers, finds them. `chargers`: whether each connects over OCPP."""
     known = {one.meter: one for one in meters}
     for one in meters:
         table = tables[one.meter]
@@ -231,6 +257,20 @@ def check_made(tables: Mapping[str, Table], meters: Sequence[MeterConnection]) -
                     _check_other(table, key, other, one.meter, known)
         if one.standby is not None:
             _check_other(table, "standby", one.standby, one.meter, known)
+        if isinstance(one.place, InletPlace) and "charger" in table:
+            _check_charger(table, one.place.charger, chargers)
+
+
+def _check_charger(table: Table, charger: ChargerId, chargers: Mapping[ChargerId, bool]) -> None:
+    if charger not in chargers:
+        near = hint(charger, list(chargers))
+        table.wrong("charger", f"there is no charger {shown(charger)}.", f"{near}Name a charger of this file.")
+    elif not chargers[charger]:
+        table.wrong(
+            "charger",
+            f"charger {charger} does not connect over OCPP, and is not heard on the building's supply.",
+            "Name one that does, or read the building's meter itself.",
+        )
 
 
 def _check_other(

@@ -22,8 +22,8 @@ from ampacity.config.installation import (
     OcppSettings,
     StorageSettings,
 )
-from ampacity.config.meter_place import MadePlace, MeterConnection, ModbusPlace
-from ampacity.config.meters_toml import MeterReader, check_made, on_circuits
+from ampacity.config.meter_place import InletPlace, MadePlace, MeterConnection, ModbusPlace
+from ampacity.config.meters_toml import MeterReader, check_made, inlet_warnings, on_circuits
 from ampacity.config.mistakes import Caution, Mistake, SiteFileError, line_of, lines_of_keys
 from ampacity.config.ocpp_toml import versions_of
 from ampacity.config.security import (
@@ -173,7 +173,8 @@ class _Reader:
         app = app_of(self._table("app"), self.path.parent)
         self.warnings += self.meter_reader.warnings([connection for _, connection in meters])
         self._check_twice(meters, chargers)
-        check_made(meter_tables, [connection for _, connection in meters])
+        over_ocpp = {charger.id: connection.direct is None for charger, connection in chargers}
+        check_made(meter_tables, [connection for _, connection in meters], over_ocpp)
         self._check_features(features, circuits, ids)
         self.warnings += feature_warnings(features, schedules, zone, [meter.id for meter, _ in meters], len(ids))
         if not features.reads_meter:
@@ -198,6 +199,7 @@ class _Reader:
             raise SiteFileError(self.path, sorted(self.mistakes, key=lambda m: m.line or 0))
         connections = tuple(connection for _, connection in chargers)
         self.warnings += _warnings(site, region, connections, ocpp)
+        self.warnings += inlet_warnings([connection for _, connection in meters], site.circuits)
         return Installation(
             path=self.path,
             text=self.text,
@@ -475,7 +477,8 @@ class _Reader:
                 continue
             if (other := addresses.setdefault(one.address.lower(), one)) is not one:
                 what = f"{one.address} is the address of meter {other.meter}, too."
-                self._wrong(place, what, "Give each its own unit, as set on the meter.")
+                remedy = "Give each its own unit, as set on the meter."
+                self._wrong(place, what, "Keep one of them." if isinstance(one.place, InletPlace) else remedy)
             if one.serial is not None and _port(other := buses.setdefault(one.serial, one)) != _port(one):
                 what = f"baud, parity or stop_bits differ from those of meter {other.meter}, on the same serial line."
                 self._wrong(place, what, "Set all meters on one line alike.")

@@ -64,7 +64,7 @@ def sampled(
         abs(now - then) < 1e-9 for now, then in zip(_sizes(reading), _remembered(memory), strict=True)
     )
     changed_s = memory.changed_s if same else at_s
-    period_s = _period_s(memory, gap_s)
+    period_s = _period_s(memory, gap_s) if reading.period_s is None else reading.period_s
     memory = frozen(
         memory._replace(stills_a=cars.stills_a if same else ()), reading, period_s, same=same, moved_a=cars.moved_a
     )

@@ -22,7 +22,7 @@ class MeterReading:
 
     meter: MeterId
     at_s: float
-    """When it was received."""
+    """When it was received, or measured, where that is known."""
 
     currents: PhaseAmps
     """One a line of the supply; signed, positive is import. Empty: it answered with what can't be."""
@@ -34,6 +34,9 @@ class MeterReading:
 
     serial: str | None = None
     """The meter's own number: another one means another meter. None: it does not tell."""
+
+    period_s: float | None = None
+    """How often it tells, where another meter than before tells in this one's name; None: as often as it did."""
 
 
 class ChargerState(Enum):

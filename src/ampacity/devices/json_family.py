@@ -16,7 +16,7 @@ from jmespath.exceptions import JMESPathError
 
 from ampacity.core.observations import MeterReading
 from ampacity.core.site import MeterId
-from ampacity.devices.readings import FrameAbsurd, checked
+from ampacity.devices.readings import FrameAbsurd, checked, volts_to_neutral
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +75,13 @@ class JsonMap:
         watts = _lines(self.powers, document, lines)
         volts = _lines(self.voltages, document, lines)
         reactive = _lines(self.reactive, document, lines)
+        each = volts_to_neutral(volts, lines, nominal_v)
         if amps is not None and watts is not None and volts is not None and self.current_step_a:
             amps = [
-                max(abs(watts[line]) / volts[line] if volts[line] else math.inf, abs(one) - self.current_step_a / 2)
+                max(abs(watts[line]) / each[line] if each[line] else math.inf, abs(one) - self.current_step_a / 2)
                 for line, one in enumerate(amps)
             ]
         if amps is None and watts is not None:
-            each = volts or [nominal_v[0]] * lines
             amps = [
                 math.hypot(p, 0.0 if reactive is None else reactive[line]) / each[line] if each[line] else math.inf
                 for line, p in enumerate(watts)

@@ -9,7 +9,7 @@ from typing import Any
 
 from ampacity.core.observations import MeterReading
 from ampacity.core.site import MeterId
-from ampacity.devices.readings import FrameAbsurd, checked
+from ampacity.devices.readings import FrameAbsurd, checked, volts_to_neutral
 
 Told = Mapping[str, float | str]
 """What a telegram says, by OBIS code: `1-0:32.7.0`. Electrical values in V, A, W, var, Wh."""
@@ -93,7 +93,9 @@ class P1Family:
                 remedy="Set the device that fits its version, or use a meter that measures each line.",
             )
         watts = [_number(told, code) - _number(told, out) for code, out in zip(powers_in, powers_out, strict=True)]
-        volts = [_number(told, code, nominal_v[0]) for code in VOLTAGES[:lines]]
+        shows_volts = all(code in told for code in VOLTAGES[:lines])
+        shown_v = [_number(told, code) for code in VOLTAGES[:lines]] if shows_volts else None
+        volts = volts_to_neutral(shown_v, lines, nominal_v)
         reactive = None
         if all(code in told for code in (*REACTIVE_IN[:lines], *REACTIVE_OUT[:lines])):
             reactive = [
@@ -103,9 +105,9 @@ class P1Family:
         amps = []
         for line in range(lines):
             if reactive is not None:
-                amps.append(math.hypot(watts[line], reactive[line]) / volts[line])
+                amps.append(math.hypot(watts[line], reactive[line]) / volts[line] if volts[line] else math.inf)
                 continue
-            by_power = abs(watts[line]) / volts[line]
+            by_power = abs(watts[line]) / volts[line] if volts[line] else math.inf
             coarse = _number(told, CURRENTS[line]) - self.current_step_a / 2 if CURRENTS[line] in told else 0.0
             amps.append(max(by_power, coarse))
         reading = checked(
@@ -113,7 +115,7 @@ class P1Family:
             at_s,
             currents_a=amps,
             powers_w=watts,
-            voltages_v=volts if all(code in told for code in VOLTAGES[:lines]) else None,
+            voltages_v=shown_v,
             reactive_var=reactive,
             nominal_v=nominal_v,
         )
@@ -163,9 +165,9 @@ def _sample(entry: Mapping[str, Any]) -> P1Sample:
     )
 
 
-def _number(told: Told, code: str, otherwise: float = 0.0) -> float:
-    value = told.get(code, otherwise)
-    return float(value) if isinstance(value, int | float) else otherwise
+def _number(told: Told, code: str) -> float:
+    value = told.get(code, 0.0)
+    return float(value) if isinstance(value, int | float) else 0.0
 
 
 def _energy_wh(told: Told) -> int | None:

@@ -63,3 +63,11 @@ def checked(
         energy_import_wh=energy_import_wh,
         serial=serial,
     )
+
+
+def volts_to_neutral(volts: Sequence[float] | None, lines: int, nominal_v: Sequence[float]) -> list[float]:
+    """Of each line, to divide its power by: on a supply without neutral too a line's power is that to the star point,
+    while a meter may show volts from line to line. `volts`: as it shows them; None: it does not, the nominal ones."""
+    if volts is None:
+        return [nominal_v[-1]] * lines
+    return [one / math.sqrt(3) if len(nominal_v) > 1 and one > 1.4 * nominal_v[-1] else one for one in volts]

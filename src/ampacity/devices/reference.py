@@ -31,7 +31,8 @@ on it.
 _TELLING = """# Meters that tell by themselves
 
 Customer ports (P1), and meters that speak JSON over HTTP, a websocket or MQTT: [how to read
-them](../how-to/meters-of-any-kind.md).
+them](../how-to/meters-of-any-kind.md). What a charger tells of the building's supply over OCPP needs no family:
+`device = "charger"`, [the source of last resort](../how-to/meters-of-any-kind.md#what-a-charger-tells-of-the-supply).
 """
 
 

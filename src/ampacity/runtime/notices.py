@@ -16,8 +16,14 @@ BUDGET = 0.5
 _log = structlog.get_logger("ampacity.control")
 
 _BLIND: Mapping[Blindness, tuple[str, str]] = {
-    Blindness.SILENT: ("Its meter is silent.", "Check the meter's power, cable and address."),
-    Blindness.NEVER_SEEN: ("Its meter has sent nothing yet.", "Check the meter's power, cable and address."),
+    Blindness.SILENT: (
+        "Its meter is silent.",
+        "Check the meter's power, cable and address, or the charger that tells of it.",
+    ),
+    Blindness.NEVER_SEEN: (
+        "Its meter has sent nothing yet.",
+        "Check the meter's power, cable and address, or the charger that tells of it.",
+    ),
     Blindness.FROZEN: (
         "Its meter shows the same figures although the cars below it have moved.",
         "Start the meter or its gateway anew; check that it measures the lines of these chargers.",

@@ -34,6 +34,11 @@ class _Pair:
 
     standby: MeterId
     silent_s: float
+    """So long the first one may say nothing."""
+    standby_silent_s: float
+    """The same of the standby one."""
+    first_period_s: float
+    standby_period_s: float
     first_s: float | None = None
     """When the first one last gave a good sample; None: not yet."""
     standby_s: float | None = None
@@ -43,6 +48,10 @@ class _Pair:
     """Good samples of the first one in a row while the standby one serves."""
     serving: bool = False
     """The standby one stands in."""
+
+
+def _silent_s(period_s: float) -> float:
+    return max(SHORTEST_SILENCE_S, SILENT_PERIODS * period_s)
 
 
 class Relay:
@@ -73,7 +82,13 @@ class Relay:
         self._newest.clear()
         self._told_s.clear()
         self._pairs = {
-            first: _Pair(standby, max(SHORTEST_SILENCE_S, SILENT_PERIODS * period_s.get(first, 1.0)))
+            first: _Pair(
+                standby,
+                silent_s=_silent_s(period_s.get(first, 1.0)),
+                standby_silent_s=_silent_s(period_s.get(standby, 1.0)),
+                first_period_s=period_s.get(first, 1.0),
+                standby_period_s=period_s.get(standby, 1.0),
+            )
             for first, standby in standbys.items()
         }
 
@@ -97,7 +112,7 @@ class Relay:
 
     def _stood_in(self, one: MeterReading) -> list[MeterReading]:
         """The reading, unless a standby meter serves in its place; and once more, where it stands in for another."""
-        out = [] if self._is_replaced(one) else [one]
+        out = self._own(one)
         for first, pair in self._pairs.items():
             if pair.standby != one.meter:
                 continue
@@ -107,7 +122,8 @@ class Relay:
                 continue
             pair.standby_s = one.at_s
             last_s = pair.began_s if pair.first_s is None else pair.first_s
-            if not pair.serving and one.at_s - last_s > pair.silent_s:
+            takes_over = not pair.serving and one.at_s - last_s > pair.silent_s
+            if takes_over:
                 pair.serving, pair.good = True, 0
                 _log.warning(
                     "meter-standby",
@@ -118,29 +134,32 @@ class Relay:
                 )
             if pair.serving:
                 # Its own number and counter are another meter's.
-                out.append(replace(one, meter=first, serial=None, energy_import_wh=None))
+                period_s = pair.standby_period_s if takes_over else None
+                out.append(replace(one, meter=first, serial=None, energy_import_wh=None, period_s=period_s))
         return out
 
-    def _is_replaced(self, one: MeterReading) -> bool:
-        """Works in a sample of a first meter; whether the standby one is seen in its place."""
+    def _own(self, one: MeterReading) -> list[MeterReading]:
+        """Works in a sample, and returns it; nothing where it is a first meter's, and the standby one is seen in its
+        place."""
         pair = self._pairs.get(one.meter)
         if pair is None:
-            return False
+            return [one]
         if pair.began_s is None:
             pair.began_s = one.at_s
         usable = bool(len(one.currents))
-        there = pair.standby_s is not None and one.at_s - pair.standby_s <= pair.silent_s
+        silent_s = pair.standby_silent_s if pair.serving else pair.silent_s
+        there = pair.standby_s is not None and one.at_s - pair.standby_s <= silent_s
         if not pair.serving:
             if usable:
                 pair.first_s = one.at_s
             # What can't be is passed over, as long as the standby meter can take over in time.
-            return not usable and there
+            return [] if there and not usable else [one]
         pair.good = pair.good + 1 if usable else 0
         if usable and (pair.good >= GOOD_AGAIN or not there):
             pair.serving, pair.first_s = False, one.at_s
             _log.info("meter-first-again", meter=one.meter, standby=pair.standby)
-            return False
-        return there
+            return [replace(one, period_s=pair.first_period_s)]
+        return [] if there else [one]
 
     def _sums(self, meter: MeterId) -> list[MeterReading]:
         out = []

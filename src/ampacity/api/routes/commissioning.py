@@ -34,6 +34,7 @@ from ampacity.commission.report import Reader, as_html, as_pdf, fingerprint_of, 
 from ampacity.commission.steptest.ground import NoGround
 from ampacity.commission.tester import ChargerNotThere, TestUnderWay
 from ampacity.config.installation import Installation
+from ampacity.config.meter_place import InletPlace
 from ampacity.config.steered import effective
 from ampacity.core.observations import MeterReading
 from ampacity.core.site import ChargerId
@@ -350,6 +351,7 @@ def _things(services: Services) -> Things:
     installation, readings = services.control.installation, services.control.readings()
     site = effective(installation)
     names = {one.meter: f"{one.meter} ({one.address})" for one in installation.meters}
+    told_by = {one.meter: one.place.charger for one in installation.meters if isinstance(one.place, InletPlace)}
     serial = {one.meter: one.serial is not None for one in installation.meters}
     agreed = accepted(services)
     chargers = _chargers(services, installation)
@@ -361,6 +363,7 @@ def _things(services: Services) -> Things:
                 name=names.get(one.id, one.id),
                 serial=serial.get(one.id, False),
                 amps=_shown_amps(readings.get(one.id), services.control.now_s()),
+                charger=installation.name_of(told_by[one.id]) if one.id in told_by else None,
             )
             for one in site.meters
         ],

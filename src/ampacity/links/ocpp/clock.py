@@ -47,6 +47,18 @@ class ChargerClock:
             self._stamps.append((now_s, offset_s))
         return self.offset_s - offset_s
 
+    def age_s(self, stamp: object, wall: datetime) -> float | None:
+        """How old what bears this stamp is, in seconds, at least 0; rather too old than too young. None: it is none.
+
+        By the latest time that its clock may show: as its stamps tell, and not behind ours. A clock that seems to be
+        behind may be right, and what it stamps always come late.
+        """
+        moment = moment_of(stamp)
+        if moment is None:
+            return None
+        latest_s = max(0.0, self.offset_s, *(offset_s for _, offset_s in self._stamps))
+        return max(0.0, latest_s - (moment - wall).total_seconds())
+
     def told_time_moved(self, by_s: float) -> None:
         """What is taken for our time has jumped; the charger's clock has not."""
         self.offset_s -= by_s

@@ -29,6 +29,8 @@ class Endpoint:
     """The name in its certificate; None: `ocpp_id`."""
     versions: tuple[str, ...] = ()
     """The versions of OCPP that are spoken with it; empty: those that its family speaks well."""
+    tells_supply: bool = False
+    """What it says of the building's supply is a meter of the site."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,8 @@ import msgspec
 Scalar = str | int | float | bool | None
 _LARGEST = 2**53
 """So far every whole number has a float of its own."""
-ELSEWHERE = ("EV", "Body", "Inlet", "Upstream")
+_INLET = "inlet"
+_ELSEWHERE = ("ev", "body", _INLET, "upstream")
 """Where values are not those of the socket."""
 
 
@@ -36,6 +37,16 @@ def whole(value: Scalar) -> int | None:
     except (ValueError, OverflowError):
         return None
     return number if abs(number) <= _LARGEST else None
+
+
+def is_elsewhere(location: Scalar) -> bool:
+    """Whether a value from there is not the socket's."""
+    return location is not None and text(location).strip().lower() in _ELSEWHERE
+
+
+def is_inlet(location: Scalar) -> bool:
+    """Whether a value from there is of the supply that the charger hangs on."""
+    return location is not None and text(location).strip().lower() == _INLET
 
 
 def number(value: Scalar) -> float | None:

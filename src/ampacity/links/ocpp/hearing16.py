@@ -50,6 +50,7 @@ class Hearing16:
 
     def _on_meter_values(self, message: messages.MeterValues) -> None:
         outlet = self._outlet
+        outlet.supply(messages.at_inlet(message.meterValue))
         if not outlet.is_steered(message.connectorId):
             return
         age_s = outlet.stamped(message.meterValue[-1].timestamp if message.meterValue else None)

@@ -116,6 +116,7 @@ class Hearing2:
 
     def _on_meter_values(self, message: messages.MeterValues) -> None:
         outlet = self._outlet
+        outlet.supply(messages.at_inlet(message.meterValue))
         if outlet.is_steered(message.evseId):
             age_s = outlet.stamped(message.meterValue[-1].timestamp if message.meterValue else None)
             outlet.values(message.evseId, age_s, None, messages.sampled(message.meterValue))
@@ -125,6 +126,7 @@ class Hearing2:
     def _on_transaction(self, message: messages.TransactionEvent) -> dict[str, object]:
         outlet = self._outlet
         age_s = outlet.stamped(message.timestamp)
+        outlet.supply(messages.at_inlet(message.meterValue))
         name = text(message.transactionInfo.transactionId)[:LONGEST_TRANSACTION]
         if outlet.transactions.is_foreign(name) or not self._is_ours(message):
             outlet.transactions.leave(name)

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from ampacity.devices.charger_reports import ENERGY, SOC, Sampled
-from ampacity.links.ocpp.fields import ELSEWHERE, In, Noted, Out, Scalar, text
+from ampacity.links.ocpp.fields import In, Noted, Out, Scalar, is_elsewhere, is_inlet, text
 
 
 class BootNotification(In):
@@ -165,21 +165,32 @@ def sampled(entries: list[MeterValue]) -> list[Sampled]:
     return out
 
 
-def _of_the_socket(entry: MeterValue) -> list[Sampled]:
-    out = []
-    for one in entry.sampledValue:
-        value, measurand, phase, unit = one.value, one.measurand, one.phase, one.unit
-        if one.format == "SignedData" or (one.location in ELSEWHERE and measurand != SOC):
-            continue
-        out.append(
-            Sampled(
-                value if type(value) is str else text(value),
-                measurand if type(measurand) is str and measurand else ENERGY,
-                phase if type(phase) is str else None,
-                unit if type(unit) is str else None,
-            )
-        )
+def at_inlet(entries: list[MeterValue]) -> dict[Scalar, list[Sampled]]:
+    """What it says of the supply that it hangs on, by the stamps."""
+    out: dict[Scalar, list[Sampled]] = {}
+    for entry in entries:
+        values = [_plain(one) for one in entry.sampledValue if is_inlet(one.location) and one.format != "SignedData"]
+        if values:
+            out.setdefault(entry.timestamp, []).extend(values)
     return out
+
+
+def _of_the_socket(entry: MeterValue) -> list[Sampled]:
+    return [
+        _plain(one)
+        for one in entry.sampledValue
+        if one.format != "SignedData" and (one.measurand == SOC or not is_elsewhere(one.location))
+    ]
+
+
+def _plain(one: SampledValue) -> Sampled:
+    value, measurand, phase, unit = one.value, one.measurand, one.phase, one.unit
+    return Sampled(
+        value if type(value) is str else text(value),
+        measurand if type(measurand) is str and measurand else ENERGY,
+        phase if type(phase) is str else None,
+        unit if type(unit) is str else None,
+    )
 
 
 # --- what we send ---

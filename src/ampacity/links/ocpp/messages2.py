@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from ampacity.devices.charger_reports import ENERGY, SOC, Sampled, number_of
-from ampacity.links.ocpp.fields import ELSEWHERE, In, Noted, Out, Scalar, text, whole
+from ampacity.links.ocpp.fields import In, Noted, Out, Scalar, is_elsewhere, is_inlet, text, whole
 
 LARGEST_MULTIPLIER = 9
 
@@ -374,27 +374,34 @@ def register_of(entries: list[MeterValue], context: str) -> list[Sampled]:
     return marked or first
 
 
-def _of_the_socket(entry: MeterValue) -> list[Sampled]:
-    out = []
-    for one in entry.sampledValue:
-        value, measurand, phase, measure = one.value, one.measurand, one.phase, one.unitOfMeasure
-        if one.location in ELSEWHERE and measurand != SOC:
-            continue
-        unit: str | None = None
-        if measure is not None:
-            if type(measure.unit) is str:
-                unit = measure.unit
-            if measure.multiplier:
-                value = _multiplied(value, measure.multiplier)
-        out.append(
-            Sampled(
-                value if type(value) is float or type(value) is int else text(value),
-                measurand if type(measurand) is str and measurand else ENERGY,
-                phase if type(phase) is str else None,
-                unit,
-            )
-        )
+def at_inlet(entries: list[MeterValue]) -> dict[Scalar, list[Sampled]]:
+    """What it says of the supply that it hangs on, by the stamps."""
+    out: dict[Scalar, list[Sampled]] = {}
+    for entry in entries:
+        values = [_plain(one) for one in entry.sampledValue if is_inlet(one.location)]
+        if values:
+            out.setdefault(entry.timestamp, []).extend(values)
     return out
+
+
+def _of_the_socket(entry: MeterValue) -> list[Sampled]:
+    return [_plain(one) for one in entry.sampledValue if one.measurand == SOC or not is_elsewhere(one.location)]
+
+
+def _plain(one: SampledValue) -> Sampled:
+    value, measurand, phase, measure = one.value, one.measurand, one.phase, one.unitOfMeasure
+    unit: str | None = None
+    if measure is not None:
+        if type(measure.unit) is str:
+            unit = measure.unit
+        if measure.multiplier:
+            value = _multiplied(value, measure.multiplier)
+    return Sampled(
+        value if type(value) is float or type(value) is int else text(value),
+        measurand if type(measurand) is str and measurand else ENERGY,
+        phase if type(phase) is str else None,
+        unit,
+    )
 
 
 def _multiplied(value: Scalar, multiplier: Scalar) -> Scalar:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -21,6 +21,7 @@ from ampacity.devices.charger_reports import Sampled, report_of
 from ampacity.devices.verified import unconfirmed
 from ampacity.links.ocpp.endpoint import CarNeeds, Endpoint, OwnLimit, StationFacts
 from ampacity.links.ocpp.fields import Scalar, text, whole
+from ampacity.links.ocpp.inlet import Supply, SupplyTold
 from ampacity.links.ocpp.remembered import Remembered
 from ampacity.links.ocpp.steering import Put, Steering
 from ampacity.links.ocpp.tags import LONGEST_TAG, OWN_TAG, Authorise, TagVerdict, normal_tag
@@ -61,7 +62,9 @@ class Outlet:
         now_s: Callable[[], float],
         wall: Callable[[], datetime],
         authorise: Authorise,
+        tell_supply: Supply,
     ) -> None:
+        """`tell_supply` hears what it tells of the building's supply."""
         self.endpoint = endpoint
         self.family = family
         self.facts = StationFacts(family=family.id, version=version)
@@ -78,6 +81,7 @@ class Outlet:
         self._now_s = now_s
         self._wall = wall
         self._authorise = authorise
+        self._tell_supply = tell_supply
         self._connected_s = now_s()
         self._booted = False
         self._remote_started = False
@@ -149,6 +153,18 @@ class Outlet:
         self.complain("ocpp-connector", f"connector {number} is left alone: only the first is steered")
         return False
 
+    def supply(self, told: Mapping[Scalar, Iterable[Sampled]]) -> None:
+        """It told what flows into the building, by the stamps: nothing that its socket draws."""
+        for stamp, values in told.items():
+            held_back = self.is_late(self.stamped(stamp))
+            now_s = self._now_s()
+            age_s = self._remembered.clock.age_s(stamp, self._told.at(now_s))
+            if age_s is None:
+                held_back = now_s - self._connected_s < BACKLOG_S  # nobody knows
+            if not held_back:
+                self._steering.supply_told_s = now_s
+                self._tell_supply(SupplyTold(None if age_s is None else now_s - age_s, tuple(values)))
+
     # --- the socket ---
 
     def values(
@@ -156,14 +172,14 @@ class Outlet:
         connector: Scalar,
         age_s: float | None,
         transaction: TransactionId | None,
-        sampled: Iterable[Sampled],
+        sampled: Collection[Sampled],
     ) -> None:
         """Meter values of a socket that is steered came. `age_s`: as `stamped` tells; `transaction`: during which."""
         now_s = self._now_s()
         if self.transactions.mention(transaction):
             # It began before this controller did: recognised, not stopped.
             self._begun(SessionStarted(charger=self.endpoint.charger, at_s=now_s, session=str(transaction)))
-        if self.is_late(age_s) or self._is_of_the_station(connector, now_s):
+        if not sampled or self.is_late(age_s) or self._is_of_the_station(connector, now_s):
             return
         self._steering.reported_s = now_s
         report, unused = report_of(self.endpoint.charger, now_s, self.endpoint.phases, self.endpoint.volts, sampled)

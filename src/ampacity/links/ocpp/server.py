@@ -27,6 +27,7 @@ from ampacity.links.ocpp.admission import Knock as Knock
 from ampacity.links.ocpp.certificates import tls_context as tls_context
 from ampacity.links.ocpp.doorway import Doorway, GuardedConnection
 from ampacity.links.ocpp.endpoint import Endpoint, StationFacts
+from ampacity.links.ocpp.inlet import InletMeter, SupplyTold
 from ampacity.links.ocpp.pace import Pace
 from ampacity.links.ocpp.remembered import Remembered
 from ampacity.links.ocpp.schema_check import CheckedLink, MessageCheck
@@ -103,6 +104,7 @@ class OcppServer:
         self._wall = wall
         self._transaction = first_transaction
         self._stations: dict[ChargerId, tuple[Station, GuardedConnection]] = {}
+        self._inlets: tuple[InletMeter, ...] = ()
         self._remembered: dict[ChargerId, Remembered] = {}
         self._introduced: dict[str, StationFacts] = {}
         """By OCPP identity: of those that are gone."""
@@ -158,6 +160,12 @@ class OcppServer:
                 self._remembered.pop(charger, None)
                 self._paces.pop(charger, None)
             connection.transport.abort()
+
+    def tell(self, inlets: Iterable[InletMeter]) -> None:
+        """From now on these are told what their chargers say of the building's supply."""
+        self._inlets = tuple(inlets)
+        for one in self._inlets:
+            one.connected = one.charger in self._stations
 
     def facts(self) -> dict[ChargerId, StationFacts]:
         """What the connected chargers said of themselves. For any thread."""
@@ -332,9 +340,11 @@ class OcppServer:
             wall=self._wall,
             authorise=self._authorise,
             version=version,
+            tell_supply=partial(self._tell_supply, charger),
         )
         before = self._stations.get(charger)
         self._stations[charger] = (station, connection)
+        self.tell(self._inlets)
         if before is not None:
             _log.info("charger-replaced", charger=charger)
             before[1].transport.abort()
@@ -355,6 +365,7 @@ class OcppServer:
                 self._introduced[station.endpoint.ocpp_id] = station.facts
             if self._stations.get(charger, (None, None))[0] is station:
                 del self._stations[charger]
+                self.tell(self._inlets)
                 _log.info("charger-gone", charger=charger, why=why)
                 put(ChargerLink(charger=charger, at_s=self._now_s(), online=False))
 
@@ -390,6 +401,11 @@ class OcppServer:
                 )
                 connection.transport.abort()
                 return
+
+    def _tell_supply(self, charger: ChargerId, told: SupplyTold) -> None:
+        for one in self._inlets:
+            if one.charger == charger:
+                one.take(told)
 
     async def _keep_pace(self, endpoint: Endpoint, size: int) -> None:
         """What is not read fills the charger's own buffers, and nobody else's."""

@@ -19,6 +19,7 @@ from ampacity.links.ocpp.endpoint import StationFacts
 from ampacity.links.ocpp.hearing import Hearing, NotSupported
 from ampacity.links.ocpp.hearing2 import Hearing2
 from ampacity.links.ocpp.hearing16 import Hearing16
+from ampacity.links.ocpp.inlet import Supply
 from ampacity.links.ocpp.outlet import Outlet
 from ampacity.links.ocpp.remembered import Remembered
 from ampacity.links.ocpp.steering import Put, Steering
@@ -47,7 +48,9 @@ class Station:
         wall: Callable[[], datetime],
         authorise: Authorise = everybody,
         version: str = "1.6",
+        tell_supply: Supply = lambda _: None,
     ) -> None:
+        """`tell_supply` hears what it tells of the building's supply."""
         family = endpoint.family or remembered.family or recognised(families.values(), "", "", "")
         remembered.speak(version)
         self._remembered = remembered
@@ -67,6 +70,7 @@ class Station:
             now_s=now_s,
             wall=wall,
             authorise=authorise,
+            tell_supply=tell_supply,
         )
         self._hearing: Hearing = (
             Hearing16(self._outlet) if version == "1.6" else Hearing2(self._outlet, self._steering, version)

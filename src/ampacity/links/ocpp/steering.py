@@ -77,6 +77,10 @@ MEASURANDS = (
     "SoC",
 )
 
+SUPPLY_MEASURANDS = ("Power.Active.Export",)
+"""As well, of a charger that tells of the building's supply. A measurand is asked for, not a place: a charger that can
+measure it at several places tells of all of them (OCPP 1.6, 3.16.3)."""
+
 _log = structlog.get_logger("ampacity.charger")
 
 
@@ -97,6 +101,8 @@ class Steering:
     ) -> None:
         self.reported_s = now_s()
         """When it last said what it draws."""
+        self.supply_told_s = now_s()
+        """When it last told of the building's supply."""
         self._asked_s: float | None = None
         self._endpoint = endpoint
         self._remembered = remembered
@@ -472,7 +478,8 @@ class Steering:
     async def _set_measurands_of(self, setting: Setting) -> None:
         value, fixed = self._settings.get(setting, ("", False))
         exactly = self._family.measurands
-        wanted = exactly or tuple(m for m in MEASURANDS if m not in self._family.without_measurands)
+        all_ = (*MEASURANDS, *(SUPPLY_MEASURANDS if self._endpoint.tells_supply else ()))
+        wanted = exactly or tuple(m for m in all_ if m not in self._family.without_measurands)
         have = {one.strip() for one in value.split(",")}
         if fixed or (have == set(exactly) if exactly else have >= set(wanted)):
             return
@@ -647,11 +654,17 @@ class Steering:
         await self._try(self._words.start(OWN_TAG, self._next_number()))
 
     async def _ask_for_values(self) -> None:
-        """When the last report is older than it should be."""
+        """When the last report is older than it should be; or, of one that does so, what it told of the supply."""
         due_s = OFTEN_S if self._remembered.often else 1.5 * self._family.report_every_s
-        if self._triggers and self._now_s() - self.reported_s > due_s:
-            self.reported_s = self._now_s()
-            answer = await self._try(self._words.ask_for_values(self._remembered.transactions.current))
+        now_s, transaction = self._now_s(), self._remembered.transactions.current
+        if now_s - self.reported_s > due_s:
+            self.reported_s = now_s
+        elif self._endpoint.tells_supply and now_s - self.supply_told_s > due_s:
+            self.supply_told_s, transaction = now_s, None  # what is measured at any time, not in a transaction alone
+        else:
+            return
+        if self._triggers:
+            answer = await self._try(self._words.ask_for_values(transaction))
             self._triggers = answer not in ("NotImplemented", "NotSupported")
 
     # --- how ---

@@ -12,7 +12,7 @@ import json
 import random
 import uuid
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -39,6 +39,7 @@ _MEASURANDS = (
     "Current.Import",
     "Current.Offered",
     "Energy.Active.Import.Register",
+    "Power.Active.Export",
     "Power.Active.Import",
     "Temperature",
     "Voltage",
@@ -172,6 +173,9 @@ class SimulatedCharger:
         """Transactions whose end the central system has acknowledged."""
         self.confirmed_a: float | None = None
         """The first limit of the profile that it accepted last, where that is one to operate by."""
+        self.supply: Callable[[], Sequence[float]] | None = None
+        """What own clamps on the building's supply see: amperes of each line, negative where they flow out; None:
+        it has none."""
         self._url = f"{url.rstrip('/')}/{model.identity}"
         self._wall = wall
         self._clock_off = timedelta()
@@ -374,6 +378,9 @@ class SimulatedCharger:
         for measurand in self._configuration["MeterValuesSampledData"].split(","):
             for value, unit, phase in self._measured(measurand):
                 add(measurand, value, unit, phase)
+            for value, unit, phase in self._of_supply(measurand):
+                add(measurand, value, unit, phase)
+                out[-1]["location"] = "Inlet"
         return out
 
     def _measured(self, measurand: str) -> list[tuple[str, str, str | None]]:
@@ -392,6 +399,18 @@ class SimulatedCharger:
                 return [(f"{self.limit_a:.1f}", "A", None)]
             case "Temperature":
                 return [("25.0", "Celsius", None)]
+        return []
+
+    def _of_supply(self, measurand: str) -> list[tuple[str, str, str | None]]:
+        """The same, where it has clamps on the building's supply. A clamp alone has no sign."""
+        phases = [] if self.supply is None else list(enumerate(self.supply(), 1))
+        match measurand:
+            case "Current.Import":
+                return [(f"{abs(amps):.2f}", "A", f"L{phase}") for phase, amps in phases]
+            case "Power.Active.Import":
+                return [(f"{max(0.0, amps) * self._volts:.0f}", "W", f"L{phase}") for phase, amps in phases]
+            case "Power.Active.Export":
+                return [(f"{max(0.0, -amps) * self._volts:.0f}", "W", f"L{phase}") for phase, amps in phases]
         return []
 
     def _beat(self) -> None:

@@ -29,7 +29,14 @@ _CONNECTOR = {"Available": "Available", "Faulted": "Faulted", "Unavailable": "Un
 """Of each status; all others are "Occupied"."""
 _CHARGING = ("Charging", "SuspendedEV", "SuspendedEVSE")
 _MEASURANDS = frozenset(
-    {"Current.Import", "Current.Offered", "Energy.Active.Import.Register", "Power.Active.Import", "Voltage"}
+    {
+        "Current.Import",
+        "Current.Offered",
+        "Energy.Active.Import.Register",
+        "Power.Active.Export",
+        "Power.Active.Import",
+        "Voltage",
+    }
 )
 _READ_ONLY = {
     "SmartChargingCtrlr.Available": "true",
@@ -196,10 +203,12 @@ class SimulatedCharger2(SimulatedCharger):
     def _sampled_of(self, variable: str, context: str) -> list[dict[str, Any]]:
         out: list[dict[str, Any]] = []
         for measurand in self._configuration[variable].split(","):
-            for value, unit, phase in self._measured(measurand):
-                one: dict[str, Any] = {"value": float(value), "context": context, "measurand": measurand}
-                one["unitOfMeasure"] = {"unit": unit}
-                out.append(one if phase is None else {**one, "phase": phase})
+            for location, seen in (None, self._measured(measurand)), ("Inlet", self._of_supply(measurand)):
+                for value, unit, phase in seen:
+                    one: dict[str, Any] = {"value": float(value), "context": context, "measurand": measurand}
+                    one |= {} if location is None else {"location": location}
+                    one["unitOfMeasure"] = {"unit": unit}
+                    out.append(one if phase is None else {**one, "phase": phase})
         return out
 
     # --- what it is told ---
