@@ -55,6 +55,8 @@ def test_a_file_of_the_users_own_comes_before_ours(added: list[Path], tmp_path: 
     [
         ("id = ", "is not TOML"),
         ('id = "x"\nmaker = "X"\ncolour = "red"', "colour"),
+        ('id = "x"\nmaker = "X"\nstack_level = "0"', "stack_level: expected int, got str"),
+        ('id = "x"', "maker: it is missing"),
         ('id = "x"\n[registers]\n', "identify is missing"),
     ],
 )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ampacity.devices.catalogue import charger_families
-from ampacity.devices.charger_family import ChargerFamily, charger_family_of, recognised
+from ampacity.devices.charger_family import QUIRKS, ChargerFamily, charger_family_of, recognised
 
 FAMILIES = charger_families()
 by_id = pytest.mark.parametrize("family", FAMILIES.values(), ids=lambda f: f.id)
@@ -22,7 +24,7 @@ def test_a_family_is_recognised_by_its_samples(family: ChargerFamily) -> None:
 
 @by_id
 def test_a_family_says_where_its_facts_and_samples_are_from(family: ChargerFamily) -> None:
-    assert family.source
+    assert family.source or family.sources or family.known
     assert all(sample.seen for sample in family.samples)
 
 
@@ -54,6 +56,69 @@ def test_currents_are_rounded_down_to_what_the_family_knows() -> None:
 @given(st.sampled_from(sorted(FAMILIES)), st.floats(0, 1000))
 def test_no_family_gets_more_than_was_meant(family: str, amps: float) -> None:
     assert 0.0 <= FAMILIES[family].grid_a(amps) <= amps + 1e-3
+
+
+def test_a_family_is_chosen_by_firmware_too() -> None:
+    said = {
+        firmware: recognised(FAMILIES.values(), "Wall Box Chargers", "PLP1-0-2-4", firmware).id
+        for firmware in ("4.11.2", "5.17.87", "6.4.14", "6.7.38")
+    }
+    assert said == {"4.11.2": "wallbox", "5.17.87": "wallbox-fw5", "6.4.14": "wallbox-fw64", "6.7.38": "wallbox-fw5"}
+
+
+def test_a_family_is_chosen_by_model_too() -> None:
+    assert recognised(FAMILIES.values(), "MENNEKES", "AMTRON 4You 500", "").id == "mennekes-4you"
+    assert recognised(FAMILIES.values(), "MENNEKES", "ACU", "").id == "mennekes"
+
+
+@by_id
+def test_each_quirk_of_a_family_has_a_source(family: ChargerFamily) -> None:
+    usual = ChargerFamily(id="", maker="")
+    quirks = {key for key in QUIRKS if getattr(family, key) != getattr(usual, key)}
+    assert set(family.sources) == quirks
+    assert all(family.sources.values())
+
+
+@by_id
+def test_a_family_says_how_sure_it_is(family: ChargerFamily) -> None:
+    assert family.verified
+
+
+def test_every_key_is_a_quirk_or_says_what_the_family_is() -> None:
+    about = {"id", "maker", "models", "match", "known", "verified", "hardware", "samples", "source", "sources"}
+    assert {one.name for one in fields(ChargerFamily)} == about | set(QUIRKS)
+
+
+def test_what_has_no_sure_end_is_unguarded() -> None:
+    assert {one.id for one in FAMILIES.values() if one.is_endless} == {"wallbox", "wallbox-fw64"}
+
+
+def test_less_than_the_least_current_is_a_pause() -> None:
+    assert [FAMILIES["grizzl-e"].grid_a(amps) for amps in (6.9, 7.0)] == [0.0, 7.0]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"stack_level": "0"}, "stack_level: expected int, got str"),
+        ({"stack_level": -1}, "stack_level: expected int >= 0"),
+        ({"step_a": 0.0}, "step_a: expected float > 0.0"),
+        ({"resume": "twice"}, "resume: invalid enum value 'twice'"),
+        ({"currents_a": [8.0, 6.0]}, "currents_a: they have to ascend"),
+        ({"match": [{}]}, "match: it has nothing"),
+        ({"match": [{"serial": "1"}]}, "match: it has serial"),
+        ({"match": [{"vendor": 1}]}, r"match\[0\]\[...\]: expected str, got int"),
+        ({"sample": [{"vendor": "X"}]}, r"sample\[0\].model: it is missing"),
+        ({"known": [{"what": "x"}]}, r"known\[0\].met: it is missing"),
+        ({"sources": {"colour": "x"}}, "sources.colour"),
+        ({"firmware_min": "new"}, "firmware_min: 'new' is no version"),
+        ({"colour": "red"}, "colour is no key of a charger's file; known are back_within_s"),
+        ({"purpose": "TxProfile", "relative": True}, "purpose: "),
+    ],
+)
+def test_a_mistake_in_a_file_is_said_with_its_key(wrong: dict[str, object], said: str) -> None:
+    with pytest.raises(ValueError, match=f"^{said}"):
+        charger_family_of({"id": "x", "maker": "X", **wrong})
 
 
 @pytest.mark.parametrize("wrong", [{"lease_form": "forever"}, {"colour": "red"}, {"ocpp_versions": ["2.0"]}])

@@ -391,9 +391,16 @@ def _schema(action: str) -> Any:
     st.none() | st.floats(10, 86_400),
     st.integers(1, 3),
     st.sampled_from(["two-period", "duration", "none"]),
+    st.none() | st.just(7),
 )
 def test_every_profile_we_send_fits_the_schema(
-    family: str, limit: float, safe: float, lease: float | None, phases: int, lease_form: str
+    family: str,
+    limit: float,
+    safe: float,
+    lease: float | None,
+    phases: int,
+    lease_form: str,
+    transaction: int | None,
 ) -> None:
     kind = FAMILIES[family]
     form = profiles.form_of(kind, phases=phases, volts=230.0)
@@ -401,7 +408,7 @@ def test_every_profile_we_send_fits_the_schema(
     now = datetime(2026, 1, 1, tzinfo=UTC)
     form = profiles.Form(**{**{n: getattr(form, n) for n in form.__slots__}, "lease_form": lease_form})
     for one in (form, *profiles.other_forms(form)):
-        for plan in (profiles.operating(command, one, kind, now), profiles.base(safe, one, kind, now)):
+        for plan in (profiles.operating(command, one, kind, now, transaction), profiles.base(safe, one, kind, now)):
             payload = json.loads(framing.call_text("x", Words16().set_profile(plan)))[3]
             _schema("SetChargingProfile").validate(payload)
             for period in payload["csChargingProfiles"]["chargingSchedule"]["chargingSchedulePeriod"]:
@@ -491,9 +498,9 @@ def test_values_of_the_wrong_type_do_not_spoil_the_right_ones() -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=lambda f: f.id)
-def test_a_relative_profile_promises_no_lease(family: ChargerFamily) -> None:
+def test_what_has_no_end_promises_no_lease(family: ChargerFamily) -> None:
     form = profiles.form_of(family, phases=3, volts=230.0)
-    assert (form.lease_form == "none") == family.relative
+    assert (form.lease_form == "none") == (family.relative or not family.renews)
 
 
 def test_the_judges_enums_are_there() -> None:

@@ -121,15 +121,23 @@ def test_where_phases_can_not_be_told_apart_the_smallest_counts_for_all() -> Non
     st.none() | st.floats(10, 86_400),
     st.integers(1, 3),
     st.sampled_from(["two-period", "duration", "none"]),
+    st.none() | st.just("T1"),
 )
 def test_every_profile_we_send_fits_the_schema_and_allows_no_more(
-    name: str, version: str, limit: float, safe: float, lease: float | None, phases: int, lease_form: str
+    name: str,
+    version: str,
+    limit: float,
+    safe: float,
+    lease: float | None,
+    phases: int,
+    lease_form: str,
+    transaction: str | None,
 ) -> None:
     family, words = FAMILIES[name], Words2(version)
     first = replace(words.form(profiles.form_of(family, phases=phases, volts=230.0)), lease_form=lease_form)
     told = Command(charger=ChargerId("c"), limit_a=limit, safe_a=safe, lease_s=lease, renewal=False)
     for one in (first, *profiles.other_forms(first)):
-        for plan in (profiles.operating(told, one, family, NOW), profiles.base(safe, one, family, NOW)):
+        for plan in (profiles.operating(told, one, family, NOW, transaction), profiles.base(safe, one, family, NOW)):
             bound = max(limit, safe) * (230 * phases if one.watts else 1)
             for period in profile_of(plan, version)["chargingSchedule"][0]["chargingSchedulePeriod"]:
                 assert period["limit"] <= bound + 1e-6

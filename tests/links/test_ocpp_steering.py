@@ -427,6 +427,16 @@ AS_WISHED = configured(
 )
 
 
+async def test_measurands_that_a_family_does_not_bear_are_taken_out() -> None:
+    async with serving(endpoint(family=FAMILIES["evbox-elvi"])) as bench:
+        async with charger(bench, GetConfiguration=AS_WISHED) as one:
+            await one.say("BootNotification", BOOT)
+            await one.until_asked("ChangeConfiguration")
+            (change,) = one.changes()
+            measurands = str(change["value"]).split(",")
+            assert (change["key"], "SoC" in measurands) == ("MeterValuesSampledData", False)
+
+
 async def test_settings_that_are_as_wished_are_not_written_again() -> None:
     async with serving(endpoint(family=FAMILIES["autel"])) as bench:
         async with charger(bench, GetConfiguration=AS_WISHED) as one:

@@ -35,21 +35,21 @@ def effective(installation: Installation) -> Site:
 
 
 def _as_family(charger: Charger, family: ChargerFamily) -> Charger:
-    guarded = charger.guarded and not family.relative and family.lease_form != "none"
+    least_a = max(charger.min_a, family.least_a)
     return Charger(
         id=charger.id,
         circuit=charger.circuit,
         wiring=charger.wiring,
         phases=charger.phases,
-        min_a=charger.min_a,
-        max_a=charger.max_a,
+        min_a=least_a,
+        max_a=max(least_a, charger.max_a),
         step_a=max(charger.step_a, family.step_a),
-        safe_a=charger.safe_a,
+        safe_a=charger.safe_a if charger.safe_a >= least_a else 0.0,
         rank=charger.rank,
         weight=charger.weight,
         lease_s=max(charger.lease_s, family.lease_s or 0.0),
         min_interval_s=max(charger.min_interval_s, family.min_interval_s or 0.0),
-        guarded=guarded,
+        guarded=charger.guarded and not family.is_endless,
     )
 
 

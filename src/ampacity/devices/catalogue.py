@@ -89,8 +89,8 @@ def added_files() -> list[Path]:
 
 
 def _families(folder: str, kind: str, made: Callable[[Mapping[str, Any]], Family]) -> dict[str, Family]:
-    shipped = [document for document in _shipped(folder) if kind_of(document) == kind]
-    found = {family.id: family for family in (made(document) for document in shipped)}
+    shipped = [(file, document) for file, document in _shipped(folder) if kind_of(document) == kind]
+    found = {family.id: family for family in (_made(file, document, made) for file, document in shipped)}
     for file in added_files():
         document = _document(file)
         if kind_of(document) == kind:
@@ -117,11 +117,11 @@ def _document(file: Path) -> Mapping[str, Any]:
         raise DeviceFileWrong(f"{file} is not TOML: {str(error).rstrip('.')}.") from error
 
 
-def _shipped(folder: str) -> Iterator[Mapping[str, Any]]:
+def _shipped(folder: str) -> Iterator[tuple[Path, Mapping[str, Any]]]:
     files = resources.files("ampacity.devices").joinpath(folder)
     for file in sorted(files.iterdir(), key=lambda f: f.name):
         if file.name.endswith(".toml"):
-            yield tomllib.loads(file.read_text(encoding="utf-8"))
+            yield Path(folder, file.name), tomllib.loads(file.read_text(encoding="utf-8"))
 
 
 def announcements() -> list[Announcement]:

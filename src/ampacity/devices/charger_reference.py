@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from math import inf
 
 from ampacity.devices.catalogue import charger_families, direct_families
-from ampacity.devices.charger_family import ChargerFamily
+from ampacity.devices.charger_family import QUIRKS, ChargerFamily
 from ampacity.devices.direct_family import (
     HTTP,
     LIFE,
@@ -38,10 +39,11 @@ one. Times are in the charger's own clock, as measured from its messages. A form
 the next safer one that it takes, and the log says which. Whose tag may charge:
 [cards and tags](../how-to/cards-and-tags.md). One socket for each identity.
 
-Of a family only what differs from the standard is listed.
-
-**No family here has been confirmed on hardware by this project** unless it says who did. `ampacity check` says so when
-site.toml names such a family, the log when a charger introduces itself as one.
+Of a family only what differs from the standard is listed: its quirks, what follows from each, and where it is known
+from. A quirk that says "nothing to set" is met by what is done with every charger. What a charger does on the wire is
+tried in `tests/links/test_ocpp_quirks.py` and `test_ocpp_quirks_stories.py`, against a simulated charger that has the
+quirk. **No family here has been confirmed on hardware by this project** unless it says who did.
+`ampacity check` says so when site.toml names such a family, the log when a charger introduces itself as one.
 """
 
 _DIRECT_HEAD = """## Over Modbus or HTTP
@@ -80,6 +82,11 @@ _WITHOUT = """## Without registers
 Chargers are not steered over a maker's cloud: what the building needs must not wait for the internet.
 """
 
+_ENDLESS = "limits do not end by themselves"
+_RESUMES = {
+    "again": "the limit is told a second time",
+    "clear": "its profile is cleared first, where the lasting safe current lies below it",
+}
 _LEASES = {
     "two-period": "the limit, then the safe current, in one profile",
     "duration": "the profile ends, and the lasting one below it rules",
@@ -102,27 +109,27 @@ def _chapter(family: ChargerFamily) -> Iterator[str]:
     models = ", ".join(family.models)
     yield f"Any maker: {models}." if family.maker == "any" else f"{family.maker} {models}."
     yield ""
-    differs = list(_differs(family))
-    if differs:
-        yield "| | |"
-        yield "|---|---|"
-        for what, how in differs:
-            yield f"| {what} | {how} |"
+    rows = [*_differs(family), *((one.what, f"nothing to set: {one.met}", one.source) for one in family.known)]
+    if rows:
+        yield "| quirk | what follows | known from |"
+        yield "|---|---|---|"
+        for row in rows:
+            yield f"| {' | '.join(row)} |"
         yield ""
-    if family.verified:
-        yield f"Verified: {family.verified}. Confirmed on hardware: {family.hardware or 'nobody'}."
-        yield ""
+    yield f"Verified: {family.verified}. Confirmed on hardware: {family.hardware or 'by nobody'}."
+    yield ""
     yield "Introduces itself as:"
     yield ""
     for sample in family.samples:
         said = ", ".join(f'{what} "{value}"' for what, value in _said(sample.vendor, sample.model, sample.firmware))
         yield f"- {said} ({sample.seen})"
     yield ""
-    yield "Sources:"
-    yield ""
-    for source in family.source:
-        yield f"- {source}"
-    yield ""
+    if family.source:
+        yield "Sources of the rest:" if rows else "Sources:"
+        yield ""
+        for source in family.source:
+            yield f"- {source}"
+        yield ""
 
 
 def _said(vendor: str, model: str, firmware: str) -> Iterator[tuple[str, str]]:
@@ -131,38 +138,89 @@ def _said(vendor: str, model: str, firmware: str) -> Iterator[tuple[str, str]]:
             yield what, value
 
 
-def _differs(family: ChargerFamily) -> Iterator[tuple[str, str]]:
+def _differs(family: ChargerFamily) -> Iterator[tuple[str, str, str]]:
+    """Each quirk that is set, what follows from it, and its source."""
     usual = ChargerFamily(id="", maker="")
-    if family.connector != usual.connector:
-        yield "profiles are set on", f"connector {family.connector}"
-    if family.stack_level != usual.stack_level:
-        yield "stack level", f"{family.stack_level}: no second profile fits below"
-    if family.relative:
-        yield "profiles count", "from the start of the transaction: limits do not end by themselves, it is unguarded"
-    elif family.lease_form != usual.lease_form:
-        yield "a limit ends", _LEASES[family.lease_form]
-    if family.currents_a:
-        yield "currents it knows", ", ".join(f"{amps:g}" for amps in family.currents_a) + " A"
-    elif family.step_a != usual.step_a:
-        yield "steps of", f"{family.step_a:g} A"
-    if family.watts:
-        yield "limits in", "W"
-    if family.remote_start:
-        yield "follows limits", "only after a RemoteStartTransaction, which it gets once a car is connected"
-    if family.measurands:
-        yield "is asked for exactly", ", ".join(family.measurands)
-    if family.without_measurands:
-        yield "is not asked for", ", ".join(family.without_measurands)
-    if family.report_every_s != usual.report_every_s:
-        yield "reports every", f"{family.report_every_s} s"
-    if family.lease_s is not None:
-        yield "shortest lease", f"{family.lease_s:g} s"
-    if family.min_interval_s is not None:
-        yield "shortest time between commands", f"{family.min_interval_s:g} s"
-    if family.firmware_min is not None:
-        yield "oldest firmware", family.firmware_min
-    if family.ocpp_versions:
-        yield "is spoken with in", " or ".join(f"OCPP {one}" for one in family.ocpp_versions)
+    for key in QUIRKS:
+        if getattr(family, key) != getattr(usual, key):
+            what, how = _quirk(family, key)
+            yield what, how, family.sources.get(key, "")
+
+
+def _quirk(family: ChargerFamily, key: str) -> tuple[str, str]:
+    match key:
+        case "connector":
+            return f"takes profiles on connector {family.connector}", "they are set there"
+        case "stack_level":
+            return (
+                f"takes profiles at stack level {family.stack_level} only",
+                "limit and safe current share one profile",
+            )
+        case "purpose":
+            return "ignores a TxDefaultProfile while a transaction is under way", "it gets a TxProfile then"
+        case "lease_form":
+            return "a limit ends", _LEASES[family.lease_form]
+        case "relative":
+            return "takes only profiles that count from the start of the transaction", f"{_ENDLESS}: it is unguarded"
+        case "renews":
+            return "must not be told the same limit twice", f"limits are not renewed, {_ENDLESS}: it is unguarded"
+        case "keeps_limits":
+            return "may leave a limit by itself", "it counts at its maximum when out of reach: it is unguarded"
+        case "resume":
+            return "a pause is not ended by a new limit alone", _RESUMES[family.resume]
+        case "step_a":
+            return f"takes steps of {family.step_a:g} A", "limits are rounded down to them"
+        case "least_a":
+            return f"ignores limits below {family.least_a:g} A", "less is a pause"
+        case "currents_a":
+            known = ", ".join(f"{amps:g}" for amps in family.currents_a)
+            return f"knows only {known} A", "limits are rounded down to these"
+        case "watts":
+            return "takes limits in watts only", "it gets them in watts, for the phases that it has"
+        case "remote_start":
+            return "follows limits only after a RemoteStartTransaction", "it gets one once a car is connected"
+        case "measurands":
+            return "breaks when it is asked for others", f"it is asked for exactly {', '.join(family.measurands)}"
+        case "without_measurands":
+            return f"gives no useful {', '.join(family.without_measurands)}", "it is not asked for them"
+        case "measurands_key":
+            return f"names in `{family.measurands_key}` what it measures", "it is asked for nothing else"
+        case "report_every_s":
+            return f"reports no faster than every {family.report_every_s} s", "it is asked to report so often"
+        case "rotates":
+            return (
+                "reports by the phases of the grid, where its ConnectorPhaseRotation is set",
+                "its currents are turned back to its own phases",
+            )
+        case "shows_schedule":
+            return (
+                "has no GetCompositeSchedule",
+                "it is believed to do what it was told, until its current says otherwise",
+            )
+        case "back_within_s" if family.back_within_s == inf:
+            return "does not dial again after it was cut off", "meanwhile its safe current is reserved. Start it anew"
+        case "back_within_s":
+            return (
+                f"may take {family.back_within_s or 0.0:g} s to connect or to dial again",
+                "meanwhile its safe current is reserved",
+            )
+        case "lease_s":
+            return "must not be told too often", f"its lease is {family.lease_s:g} s at least"
+        case "min_interval_s":
+            return "must not be told too often", f"there are {family.min_interval_s:g} s between commands at least"
+        case "firmware_min":
+            return (
+                f"can't be steered with a firmware older than {family.firmware_min}",
+                "an older one is named in the app",
+            )
+        case "ocpp_versions":
+            return (
+                "speaks other versions badly",
+                f"is spoken with in {' or '.join(f'OCPP {v}' for v in family.ocpp_versions)}",
+            )
+        case "needs":
+            return "has to be set up", family.needs
+    raise ValueError(f"{key} is told nowhere")
 
 
 # --- over Modbus or HTTP ---

@@ -381,7 +381,7 @@ def _chargers(services: Services, installation: Installation) -> dict[ChargerId,
     for connection in installation.chargers:
         said = stations.get(connection.charger)
         family = families.get(connection.family if connection.family != "auto" or said is None else said.family)
-        endless = family is not None and (family.relative or family.lease_form == "none")
+        endless = family is not None and family.is_endless
         found[connection.charger] = ChargerNow(
             name=installation.name_of(connection.charger),
             vendor="" if said is None else said.vendor,

@@ -193,7 +193,7 @@ class Admission:
             _log.warning(
                 "charger-tls",
                 address=address,
-                what=str(error)[:200],
+                what=str(error)[:200] or "It hung up in the middle of the TLS handshake.",
                 remedy="Give the charger the certificate of the authority that signed ours, a URL that begins with "
                 "wss:// only on the port with TLS, and a certificate of its own signed by tls_client_ca if it shows "
                 "one. A port scan looks the same.",

@@ -175,7 +175,8 @@ class GuardedConnection(ServerConnection):
                 )
         except (OSError, TimeoutError) as error:  # an ssl.SSLError is an OSError
             transport = None
-            if isinstance(error, ssl.SSLError):
+            if isinstance(error, ssl.SSLError | ConnectionError):
+                # Some hang up on a certificate that they can't verify, without the alert that says so.
                 self._tls_failed(self.address, error)
         finally:
             if not self._is_open and (transport is None or raw.is_closing()):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ampacity.links.ocpp.profiles import BASE_PROFILE, OPERATING_PROFILE, Plan
+from ampacity.devices.charger_family import TX, TX_DEFAULT
+from ampacity.links.ocpp.profiles import BASE_PROFILE, OPERATING_PROFILE, TRANSACTION_PROFILE, Plan
 from ampacity.links.ocpp.readback import NEAR
 
-OURS = frozenset({BASE_PROFILE, OPERATING_PROFILE})
-_RULING = ("TxDefaultProfile", "TxProfile")
+OURS = frozenset({BASE_PROFILE, OPERATING_PROFILE, TRANSACTION_PROFILE})
+_RULING = (TX_DEFAULT, TX)
 """Among those the highest level rules; the other purposes can only lower it."""
 
 
@@ -55,10 +56,10 @@ def finding_of(held: Sequence[Held], *, base: Plan | None, leased: Plan | None) 
         and one.purpose in _RULING
         and one.source in ("CSO", "")
         and one.connector in (0, 1)
-        and (one.purpose == "TxProfile" or (level is not None and one.stack_level >= level))
+        and (one.purpose == TX or (level is not None and one.stack_level >= level))
     ]
-    found_base = _found(held, BASE_PROFILE)
-    found = None if leased is None else _found(held, leased.id)
+    found_base = _found(held, BASE_PROFILE, TX_DEFAULT)
+    found = None if leased is None else _found(held, leased.id, leased.purpose)
     return Finding(
         base_lost=base is not None and (found_base is None or not _is_alike(found_base, base)),
         lease_lost=leased is not None and found is None,
@@ -67,8 +68,8 @@ def finding_of(held: Sequence[Held], *, base: Plan | None, leased: Plan | None) 
     )
 
 
-def _found(held: Sequence[Held], profile_id: int) -> Held | None:
-    return next((one for one in held if one.id == profile_id and one.purpose == "TxDefaultProfile"), None)
+def _found(held: Sequence[Held], profile_id: int, purpose: str) -> Held | None:
+    return next((one for one in held if one.id == profile_id and one.purpose == purpose), None)
 
 
 def _is_alike(one: Held, plan: Plan) -> bool:

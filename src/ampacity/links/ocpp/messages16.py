@@ -215,6 +215,7 @@ class Profile(Out):
     chargingProfilePurpose: str  # noqa: N815
     chargingProfileKind: str  # noqa: N815
     chargingSchedule: Schedule  # noqa: N815
+    transactionId: int | str | None = None  # noqa: N815
     validTo: str | None = None  # noqa: N815
 
 

@@ -443,6 +443,7 @@ class Profile(Out):
     chargingProfilePurpose: str  # noqa: N815
     chargingProfileKind: str  # noqa: N815
     chargingSchedule: list[Schedule]  # noqa: N815
+    transactionId: str | None = None  # noqa: N815
     validTo: str | None = None  # noqa: N815
     maxOfflineDuration: int | None = None  # noqa: N815
     """OCPP 2.1, as the next one."""

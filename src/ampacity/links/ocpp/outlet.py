@@ -18,6 +18,7 @@ from ampacity.core.observations import (
 )
 from ampacity.devices.charger_family import ChargerFamily, recognised
 from ampacity.devices.charger_reports import Sampled, report_of
+from ampacity.devices.phase_rotation import in_own_phases
 from ampacity.devices.verified import unconfirmed
 from ampacity.links.ocpp.endpoint import CarNeeds, Endpoint, OwnLimit, StationFacts
 from ampacity.links.ocpp.fields import Scalar, text, whole
@@ -182,9 +183,15 @@ class Outlet:
         if not sampled or self.is_late(age_s) or self._is_of_the_station(connector, now_s):
             return
         self._steering.reported_s = now_s
+        rotation = self._remembered.rotation
+        if self.family.rotates and rotation is not None:
+            sampled = list(in_own_phases(sampled, rotation))
         report, unused = report_of(self.endpoint.charger, now_s, self.endpoint.phases, self.endpoint.volts, sampled)
         if unused:
             self.complain("ocpp-unused-value", unused)
+        if report is not None and self.family.rotates and rotation is None and report.currents is not None:
+            # By whose phases it reports is not known yet.
+            report = replace(report, currents=None, current_a=max(report.currents.values))
         if report is not None:
             self._put(report)
         if transaction is not None and transaction == self.transactions.current:
@@ -204,6 +211,8 @@ class Outlet:
             if self._station_state is None and not was_down:
                 return
         else:
+            if state is ChargerState.CHARGING and self.state is ChargerState.SUSPENDED_EVSE:
+                self._steering.charges_again()
             self.state = state
         told = self._station_state or self.state
         if told is not None:
@@ -301,6 +310,7 @@ class Outlet:
         if is_news:
             self._put(self.ended)
             self.facts = replace(self.facts, car=None)
+            self._steering.session_changed()
         refused, _ = self._remembered.refused or (None, None)
         if self.ended.session == str(refused):
             self._remembered.refused = None
@@ -317,6 +327,7 @@ class Outlet:
     def _begun(self, begun: SessionStarted) -> None:
         self._remembered.begun = begun
         self._put(begun)
+        self._steering.session_changed()
 
     def _follow_wall(self, *, in_use: bool) -> None:
         moved_s = self._told.follow(self._wall(), self._now_s(), in_use=in_use)

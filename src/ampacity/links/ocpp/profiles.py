@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from ampacity.core.decision import Command
-from ampacity.devices.charger_family import ChargerFamily
+from ampacity.devices.charger_family import TX, TX_DEFAULT, ChargerFamily
+from ampacity.links.ocpp.transactions import TransactionId
 
-BASE_PROFILE, OPERATING_PROFILE = 1, 2
+BASE_PROFILE, OPERATING_PROFILE, TRANSACTION_PROFILE = 1, 2, 3
 EARLIER_S = 60
 """Schedules begin so long ago, so that a charger whose clock is a little behind takes them as valid."""
 
@@ -33,6 +34,8 @@ class Form:
     phases: int
     offline_end: bool = False
     """It says how long it holds without a connection. OCPP 2.1; only where a lasting profile lies below."""
+    purpose: str = TX_DEFAULT
+    """TxProfile: while a transaction is under way."""
     by_id: bool = False
     """A profile replaces the one of its own id, and no other at its level: OCPP 2."""
 
@@ -65,17 +68,24 @@ class Plan:
     """When it ends, by the charger's clock; None: never, or with its periods."""
     offline_s: int | None = None
     """How long it holds once the connection is lost; None: it does not say."""
+    transaction: TransactionId | None = None
+    """It is a TxProfile of this transaction; None: a TxDefaultProfile."""
+
+    @property
+    def purpose(self) -> str:
+        return TX_DEFAULT if self.transaction is None else TX
 
 
 def form_of(family: ChargerFamily, *, phases: int, volts: float) -> Form:
     return Form(
         connector=family.connector,
         stack_level=family.stack_level,
-        lease_form="none" if family.relative else family.lease_form,
+        lease_form="none" if family.relative or not family.renews else family.lease_form,
         relative=family.relative,
         watts=family.watts,
         volts=volts,
         phases=phases,
+        purpose=family.purpose,
     )
 
 
@@ -103,12 +113,21 @@ def _similar(form: Form) -> list[Form]:
         *two_periods,
         *(replace(form, connector=c, lease_form="duration") for c in connectors if form.stack_level > 0),
         *(replace(form, connector=c, stack_level=levels[-1], watts=not form.watts) for c in connectors),
+        replace(form, purpose=TX if form.purpose == TX_DEFAULT else TX_DEFAULT),
         *(replace(form, connector=c, lease_form="none") for c in connectors),
     ]
 
 
-def operating(command: Command, form: Form, family: ChargerFamily, charger_now: datetime) -> Plan:
-    """The command's limit until its lease ends, then the safe current. `charger_now` is by the charger's clock."""
+def operating(
+    command: Command,
+    form: Form,
+    family: ChargerFamily,
+    charger_now: datetime,
+    transaction: TransactionId | None = None,
+) -> Plan:
+    """The command's limit until its lease ends, then the safe current. `charger_now` is by the charger's clock;
+    `transaction`: the one under way."""
+    of_transaction = transaction if form.purpose == TX else None
     lease_s = None if command.lease_s is None else EARLIER_S + math.ceil(command.lease_s)
     periods = [Period(start_s=0, limits=limits_of((command.limit_a,), form, family))]
     if lease_s is not None and form.lease_form == "two-period":
@@ -117,8 +136,8 @@ def operating(command: Command, form: Form, family: ChargerFamily, charger_now: 
     ends = lease_s is not None and form.lease_form == "duration"
     is_guarded = form.offline_end and form.stack_level > 0 and command.lease_s is not None
     return Plan(
-        id=BASE_PROFILE if form.by_id and form.stack_level == 0 else OPERATING_PROFILE,
-        connector=form.connector,
+        id=_id(form, of_transaction),
+        connector=form.connector if of_transaction is None else max(1, form.connector),
         stack_level=form.stack_level,
         unit="W" if form.watts else "A",
         phases=_phases(form),
@@ -127,7 +146,14 @@ def operating(command: Command, form: Form, family: ChargerFamily, charger_now: 
         duration_s=lease_s if ends else None,
         ends=begin + timedelta(seconds=lease_s) if ends and lease_s is not None else None,
         offline_s=math.ceil(command.lease_s) if is_guarded and command.lease_s is not None else None,
+        transaction=of_transaction,
     )
+
+
+def _id(form: Form, of_transaction: TransactionId | None) -> int:
+    if of_transaction is not None:
+        return TRANSACTION_PROFILE  # what was set without a transaction stays below it
+    return BASE_PROFILE if form.by_id and form.stack_level == 0 else OPERATING_PROFILE
 
 
 def base(safe_a: float, form: Form, family: ChargerFamily, charger_now: datetime) -> Plan:
@@ -151,6 +177,11 @@ def limits_of(amps: Sequence[float], form: Form, family: ChargerFamily) -> tuple
         known = [min(known) * form.volts * form.phases]
     limits = tuple(math.floor(one * 10 + 1e-6) / 10 for one in known)
     return limits[:1] if len(set(limits)) == 1 else limits
+
+
+def written(limit: float) -> float:
+    """As JSON is to have it: some chargers take 16.0 for a fraction."""
+    return int(limit) if limit == int(limit) else limit
 
 
 def stamp(moment: datetime) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from ampacity.core.observations import SessionStarted
 from ampacity.core.site import ChargerId
 from ampacity.devices.charger_family import ChargerFamily
+from ampacity.devices.phase_rotation import OwnPhases
 from ampacity.links.ocpp.clock import ChargerClock
 from ampacity.links.ocpp.profiles import Form
 from ampacity.links.ocpp.tags import TagVerdict
@@ -40,6 +41,10 @@ class Remembered:
         """Whether a schedule that it showed since it last started falls to the safe current; None: it showed none."""
         self.own_max_a: float | None = None
         """The maximum it is set to, as its configuration tells."""
+        self.rotation: OwnPhases | None = None
+        """Its own phase for each phase of the grid by which it reports, where its family does so; None: not known."""
+        self.paused = False
+        """The limit that it took last was a pause."""
         self.often = False
         """It is asked for what it draws every few seconds."""
         self.refused: tuple[TransactionId, TagVerdict] | None = None

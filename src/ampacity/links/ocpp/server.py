@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -366,7 +367,7 @@ class OcppServer:
             if self._stations.get(charger, (None, None))[0] is station:
                 del self._stations[charger]
                 self.tell(self._inlets)
-                _log.info("charger-gone", charger=charger, why=why)
+                _log.info("charger-gone", charger=charger, why=why, **_to_come_back(station.family))
                 put(ChargerLink(charger=charger, at_s=self._now_s(), online=False))
 
     async def _listen_to(
@@ -430,6 +431,15 @@ class OcppServer:
 def _limits(endpoint: Endpoint) -> dict[str, Any]:
     """What may change while it is connected."""
     return {"phases": endpoint.phases, "volts": endpoint.volts, "safe_a": endpoint.safe_a}
+
+
+def _to_come_back(family: ChargerFamily) -> dict[str, str]:
+    """What to do, where something is known of its family."""
+    if family.back_within_s is None:
+        return {}
+    if family.back_within_s == math.inf:
+        return {"remedy": f"A charger of family {family.id} does not come back by itself: start it anew."}
+    return {"remedy": f"A charger of family {family.id} may take {family.back_within_s:g} s to come back."}
 
 
 def _port_of(server: Server, asked: int) -> int:

@@ -30,6 +30,9 @@ class Setting(Enum):
     END_MEASURANDS = auto()
     REPORT_INTERVAL = auto()
     PING_INTERVAL = auto()
+    KNOWN_MEASURANDS = auto()
+    """Those that it has, where it has a key of its own for that."""
+    PHASE_ROTATION = auto()
     OWN_MAXIMUM = auto()
     """In amperes per phase, where it tells."""
 

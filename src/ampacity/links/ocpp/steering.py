@@ -13,15 +13,16 @@ import structlog
 
 from ampacity.core.decision import Command
 from ampacity.core.observations import ChargerLink, Observation, SetpointAnswer
-from ampacity.devices.charger_family import ChargerFamily
+from ampacity.devices.charger_family import TX, ChargerFamily
 from ampacity.links.ocpp import profiles, readback
 from ampacity.links.ocpp.calls import Calls, NoAnswer, Refused
 from ampacity.links.ocpp.endpoint import Endpoint
 from ampacity.links.ocpp.fields import Out
 from ampacity.links.ocpp.installed import Held, finding_of
-from ampacity.links.ocpp.profiles import BASE_EARLIER_S
+from ampacity.links.ocpp.profiles import BASE_EARLIER_S, OPERATING_PROFILE
 from ampacity.links.ocpp.remembered import Remembered
-from ampacity.links.ocpp.settings import Setting, Settings, form_within
+from ampacity.links.ocpp.settings import Setting, form_within
+from ampacity.links.ocpp.setup import QUESTION_S, Setup
 from ampacity.links.ocpp.tags import OWN_TAG
 from ampacity.links.ocpp.told_time import ToldTime
 from ampacity.links.ocpp.transactions import TransactionId
@@ -32,7 +33,6 @@ Put = Callable[[Observation], None]
 SETPOINT_S = 30.0
 """How long a charger may take to answer a setpoint, when nothing newer waits: some write it to flash first."""
 
-QUESTION_S = 10.0
 URGENT_S = 3.0
 """A setpoint waits no longer than this for the answer to another request."""
 
@@ -57,6 +57,9 @@ REFUSED_ENDS_S = 3.0
 REFUSED_AGAIN_S = 60.0
 """After so long it is told again to end it."""
 
+RESUME_S = 5.0
+"""After so long a limit after a pause is told again to a charger that ignores the first one."""
+
 READ_BEYOND_S = 120
 """So far beyond the end of a lease it is asked what it will do."""
 
@@ -65,21 +68,6 @@ DOUBT_S = 60.0
 
 MOST_HELD = 1000
 """Profiles of a charger that are looked at."""
-
-AT_ONCE = 5
-"""So many settings are asked for by name in one request; of a charger that refuses that, one."""
-
-MEASURANDS = (
-    "Current.Import",
-    "Power.Active.Import",
-    "Voltage",
-    "Energy.Active.Import.Register",
-    "SoC",
-)
-
-SUPPLY_MEASURANDS = ("Power.Active.Export",)
-"""As well, of a charger that tells of the building's supply. A measurand is asked for, not a place: a charger that can
-measure it at several places tells of all of them (OCPP 1.6, 3.16.3)."""
 
 _log = structlog.get_logger("ampacity.charger")
 
@@ -118,11 +106,17 @@ class Steering:
         self._plan: profiles.Plan | None = None
         """The same, as it was sent."""
         self._command: tuple[Command, Put] | None = None
+        self._latest: tuple[Command, Put, float] | None = None
+        """What it was told last, and when."""
+        self._taken_a: float | None = None
+        """The limit that it took last, since it started."""
+        self._resume_s: float | None = None
+        """When the limit after a pause is told once more."""
         self._jobs: deque[Callable[[], Awaitable[None]]] = deque()
         self._wake = asyncio.Event()
         self._heard = False
         self._introduced = False
-        self._settings: Settings = {}
+        self._setup = Setup(endpoint.charger, remembered, calls, words, ask=self._try, setpoints=self._setpoints)
         self._number = 0
         """Of the last question that is answered by a message of its own."""
         self._held: list[Held] = []
@@ -164,6 +158,7 @@ class Steering:
         if started:
             self._remembered.base_a = self._remembered.expires = None
             self._read_back = self._loss_told = False
+            self._taken_a = None
         self._introduced = True
         self._jobs.clear()
         self._jobs.extend(self._introduction())
@@ -187,17 +182,30 @@ class Steering:
             self._jobs.append(self._install_base)
         return True
 
+    def session_changed(self) -> None:
+        """A transaction began or ended: a pause that it refused before it may take now; and a TxProfile is of one of
+        them."""
+        refused = self._latest if self._refusal_told else None
+        if self._form.purpose == TX or (refused is not None and self._is_pause(refused[0])):
+            self._forms_tried_s = None
+            self._tell_again()
+
+    def charges_again(self) -> None:
+        """It charges after a pause."""
+        if self._family.resume == "again":
+            self._tell_again()
+
     def in_session(self) -> None:
         """A transaction is under way: what it shows of its schedule counts."""
-        if not self._read_back:
+        if not self._read_back and self._family.shows_schedule:
             self._read_back = True
             self._jobs.append(self._read_schedule)
             self._wake.set()
 
     def limits_told(self, most_profiles: int) -> None:
         """It holds so many profiles."""
-        self._settings[Setting.MOST_PROFILES] = (str(most_profiles), True)
-        self._use(form_within(self._form, self._settings))
+        self._setup.settings[Setting.MOST_PROFILES] = (str(most_profiles), True)
+        self._use(form_within(self._form, self._setup.settings))
 
     def profiles_told(self, number: int | None, held: Sequence[Held], *, more: bool) -> None:
         """Profiles that it holds, in answer to this question of ours; `more` come."""
@@ -247,6 +255,9 @@ class Steering:
         while True:
             await self._setpoints()
             await self._end_refused()
+            if self._resume_s is not None and self._now_s() >= self._resume_s:
+                self._tell_again()
+                continue
             if self._jobs:
                 await self._jobs.popleft()()
                 continue
@@ -275,36 +286,78 @@ class Steering:
             self._command = None
             await self._send_setpoint(command, put)
 
+    def _tell_again(self) -> None:
+        """The newest command once more, to end when it was to end; nothing where a newer one waits, or it has ended."""
+        self._resume_s = None
+        if self._latest is None or self._command is not None:
+            return
+        command, put, sent_s = self._latest
+        left_s = None if command.lease_s is None else command.lease_s - (self._now_s() - sent_s)
+        if left_s is None or left_s > 0:
+            self._command = (replace(command, lease_s=left_s, renewal=True, stop=False), put)
+            self._wake.set()
+
     async def _send_setpoint(self, command: Command, put: Put) -> None:
         sent_s = self._now_s()
         lease_end_s = None
+        self._latest = (command, put, sent_s)
+        if not self._family.renews and command.limit_a == self._taken_a:
+            put(self._answer(command, "", None))
+            self._stop_if_asked(command)
+            return
+        await self._prepare_to_resume(command, sent_s)
         try:
             form, refusal = await self._set_profile(command)
         except NoAnswer as error:
             refusal = str(error)
+            self._taken_a = None
             self._doubt()
         else:
             if not refusal:
                 self._leased = None
-                if form.stack_level == 0:
+                self._taken_a = command.limit_a
+                self._remembered.paused = self._is_pause(command)
+                if form.stack_level == 0 and (self._plan is None or self._plan.transaction is None):
                     self._remembered.base_a = None  # it stands in its place
-            if not refusal and form.lease_form != "none" and command.lease_s is not None:
+            ends = form.lease_form != "none" and self._family.keeps_limits
+            if not refusal and ends and command.lease_s is not None:
                 lease_end_s = self._lease_end_s(sent_s, command.lease_s)
                 self._leased = (command, form, sent_s)
-        put(
-            SetpointAnswer(
-                charger=self._endpoint.charger,
-                at_s=self._now_s(),
-                limit_a=command.limit_a,
-                accepted=not refusal,
-                lease_end_s=lease_end_s,
-                reason=refusal,
-            )
-        )
+        put(self._answer(command, refusal, lease_end_s))
         self._tell_refusal(command, refusal)
+        self._stop_if_asked(command)
+
+    def _stop_if_asked(self, command: Command) -> None:
         if command.stop:
             self._jobs.appendleft(self._stop_remotely)
             self._doubt()
+
+    def _answer(self, command: Command, refusal: str, lease_end_s: float | None) -> SetpointAnswer:
+        return SetpointAnswer(
+            charger=self._endpoint.charger,
+            at_s=self._now_s(),
+            limit_a=command.limit_a,
+            accepted=not refusal,
+            lease_end_s=lease_end_s,
+            reason=refusal,
+        )
+
+    def _is_pause(self, command: Command) -> bool:
+        return self._family.grid_a(command.limit_a) <= 0.0
+
+    async def _prepare_to_resume(self, command: Command, sent_s: float) -> None:
+        """What its family needs when a pause ends."""
+        if not self._remembered.paused or self._is_pause(command):
+            self._resume_s = None
+            return
+        if self._family.resume == "again":
+            self._resume_s = sent_s + RESUME_S
+        elif self._family.resume == "clear" and self._remembered.base_a is not None and self._form.stack_level > 0:
+            # Until it is set anew, the lasting safe current rules.
+            try:
+                await self._status_of(self._words.clear_profile(OPERATING_PROFILE), QUESTION_S)
+            except NoAnswer as error:
+                _log.info("charger-not-cleared", charger=self._endpoint.charger, what=str(error))
 
     def _lease_end_s(self, sent_s: float, lease_s: float) -> float | None:
         """When the limit has surely ended: later by as much as the charger's clock may be behind, while that is not
@@ -347,6 +400,10 @@ class Steering:
                 break  # something newer waits
             if self._guarding(other) != other:
                 continue
+            if other.purpose == TX and self._remembered.transactions.current is None:
+                continue
+            if not self._family.renews and other.lease_form != "none":
+                continue
             again, _ = await self._try_profile(command, other)
             if not again:
                 self._use(other)
@@ -358,7 +415,7 @@ class Steering:
         """The refusal, "" if none; and whether another form may be taken instead."""
         now = self._charger_now()
         self._timed_by = self._charger_begin()
-        plan = profiles.operating(command, form, self._family, now)
+        plan = profiles.operating(command, form, self._family, now, self._remembered.transactions.current)
         try:
             status = await self._status_of(self._words.set_profile(plan), SETPOINT_S)
         except Refused as error:
@@ -381,6 +438,7 @@ class Steering:
             charger=self._endpoint.charger,
             connector=form.connector,
             stack_level=form.stack_level,
+            purpose=form.purpose,
             unit="W" if form.watts else "A",
             lease=form.lease_form,
             remedy="Its limits do not end by themselves: set guarded = false." if form.lease_form == "none" else "",
@@ -424,29 +482,16 @@ class Steering:
             await self._try(question)
 
     async def _read_configuration(self) -> None:
-        self._settings = {}
-        for at_once in (AT_ONCE, 1):
-            if await self._read_settings(at_once):
-                break
-        told, _ = self._settings.get(Setting.OWN_MAXIMUM, ("", True))
-        self._remembered.own_max_a = float(told) if told else None
-        self._use(form_within(self._form, self._settings))
+        await self._setup.read(self._family)
+        self._use(form_within(self._form, self._setup.settings))
         if (question := self._words.ask_limits(self._next_number())) is not None:
             await self._try(question)
 
-    async def _read_settings(self, at_once: int) -> bool:
-        """False: it is worth to ask for fewer at once."""
-        for question in self._words.ask_settings(at_once):
-            await self._setpoints()
-            try:
-                answer = await self._calls.call(question, patience_s=QUESTION_S)
-            except NoAnswer as error:
-                _log.info("charger-configuration", charger=self._endpoint.charger, what=str(error))
-                if isinstance(error, Refused) and self._words.asks_by_name and at_once > 1:
-                    return False
-                continue
-            self._settings |= self._words.settings(answer)
-        return True
+    async def _set_measurands(self) -> None:
+        await self._setup.set_measurands(self._family, supply=self._endpoint.tells_supply)
+
+    async def _set_wishes(self) -> None:
+        await self._setup.set_wishes(self._family)
 
     async def _install_base(self) -> None:
         """The safe current for ever, below all: it rules when a setpoint has ended and none follows."""
@@ -468,49 +513,6 @@ class Steering:
             remedy="Each setpoint ends at the safe current all the same. Set the charger's own limit to the safe "
             "current where the site can bear it.",
         )
-
-    async def _set_measurands(self) -> None:
-        """All in one list where the charger takes that; else those that it takes one by one."""
-        for setting in self._words.measurands:
-            if not self._is_missing(setting):
-                await self._set_measurands_of(setting)
-
-    async def _set_measurands_of(self, setting: Setting) -> None:
-        value, fixed = self._settings.get(setting, ("", False))
-        exactly = self._family.measurands
-        all_ = (*MEASURANDS, *(SUPPLY_MEASURANDS if self._endpoint.tells_supply else ()))
-        wanted = exactly or tuple(m for m in all_ if m not in self._family.without_measurands)
-        have = {one.strip() for one in value.split(",")}
-        if fixed or (have == set(exactly) if exactly else have >= set(wanted)):
-            return
-        if await self._change(setting, ",".join(wanted)) or exactly:
-            return
-        kept: list[str] = []
-        for one in wanted:
-            if await self._change(setting, ",".join([*kept, one])):
-                kept.append(one)
-
-    async def _set_wishes(self) -> None:
-        for setting, wanted in self._words.wishes(self._family):
-            have, fixed = self._settings.get(setting, ("", False))
-            is_so = wanted.lower() in [one.strip() for one in have.lower().split(",")]
-            if fixed or is_so or self._is_missing(setting):
-                continue
-            done = await self._change(setting, wanted)
-            if setting is Setting.SMART_CHARGING and not done:
-                _log.warning(
-                    "charger-ignores-limits",
-                    charger=self._endpoint.charger,
-                    what="Smart charging is switched off at the charger, and it refuses to switch it on.",
-                    remedy="Switch it on at the charger (SmartChargingCtrlr.Enabled): it follows no limit before.",
-                )
-
-    async def _change(self, setting: Setting, value: str) -> bool:
-        return await self._try(self._words.change(setting, value)) in ("Accepted", "RebootRequired")
-
-    def _is_missing(self, setting: Setting) -> bool:
-        """It said what it has, and this is not among it."""
-        return self._words.asks_by_name and bool(self._settings) and setting not in self._settings
 
     # --- what it holds ---
 
@@ -570,6 +572,7 @@ class Steering:
         if self._loss_told:
             return
         self._loss_told = True
+        self._taken_a = None
         _log.warning(
             "charger-limit-lost",
             charger=self._endpoint.charger,

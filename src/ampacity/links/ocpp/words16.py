@@ -9,7 +9,7 @@ from ampacity.devices.charger_family import ChargerFamily
 from ampacity.links.ocpp import messages16 as messages
 from ampacity.links.ocpp.fields import Out
 from ampacity.links.ocpp.own_maximum import own_maximum_a
-from ampacity.links.ocpp.profiles import Form, Plan, stamp
+from ampacity.links.ocpp.profiles import Form, Plan, stamp, written
 from ampacity.links.ocpp.settings import Setting, Settings
 from ampacity.links.ocpp.transactions import TransactionId
 from ampacity.links.ocpp.words import PING_S
@@ -22,6 +22,7 @@ KEYS = {
     Setting.MEASURANDS: "MeterValuesSampledData",
     Setting.REPORT_INTERVAL: "MeterValueSampleInterval",
     Setting.PING_INTERVAL: "WebSocketPingInterval",
+    Setting.PHASE_ROTATION: "ConnectorPhaseRotation",
 }
 _SETTINGS = {key: setting for setting, key in KEYS.items()}
 
@@ -38,7 +39,7 @@ class Words16:
 
     def set_profile(self, plan: Plan) -> Out:
         periods = [
-            messages.SchedulePeriod(startPeriod=one.start_s, limit=min(one.limits), numberPhases=plan.phases)
+            messages.SchedulePeriod(startPeriod=one.start_s, limit=written(min(one.limits)), numberPhases=plan.phases)
             for one in plan.periods
         ]
         schedule = messages.Schedule(
@@ -50,9 +51,10 @@ class Words16:
         profile = messages.Profile(
             chargingProfileId=plan.id,
             stackLevel=plan.stack_level,
-            chargingProfilePurpose="TxDefaultProfile",
+            chargingProfilePurpose=plan.purpose,
             chargingProfileKind="Relative" if plan.begin is None else "Absolute",
             chargingSchedule=schedule,
+            transactionId=plan.transaction,
             validTo=None if plan.ends is None else stamp(plan.ends),
         )
         return messages.SetChargingProfile(connectorId=plan.connector, csChargingProfiles=profile)
@@ -60,7 +62,7 @@ class Words16:
     def ask_settings(self, at_once: int) -> list[Out]:
         return [messages.GetConfiguration()]
 
-    def settings(self, answer: Any) -> Settings:
+    def settings(self, answer: Any, family: ChargerFamily) -> Settings:
         entries = answer.get("configurationKey") if isinstance(answer, dict) else None
         settings: Settings = {}
         told: dict[str, str] = {}
@@ -72,6 +74,8 @@ class Words16:
                 told[key] = str(entry.get("value", ""))
         if (own_a := own_maximum_a(told)) is not None:
             settings[Setting.OWN_MAXIMUM] = (str(own_a), True)
+        if family.measurands_key and (own := told.get(family.measurands_key)) is not None:
+            settings[Setting.KNOWN_MEASURANDS] = (own, True)
         return settings
 
     def change(self, setting: Setting, value: str) -> Out:

@@ -10,7 +10,7 @@ from ampacity.devices.charger_family import ChargerFamily
 from ampacity.devices.charger_reports import ENERGY
 from ampacity.links.ocpp import messages2 as messages
 from ampacity.links.ocpp.fields import Out
-from ampacity.links.ocpp.profiles import Form, Plan, stamp
+from ampacity.links.ocpp.profiles import Form, Plan, stamp, written
 from ampacity.links.ocpp.settings import Setting, Settings
 from ampacity.links.ocpp.transactions import TransactionId
 from ampacity.links.ocpp.words import PING_S
@@ -65,9 +65,10 @@ class Words2:
         profile = messages.Profile(
             id=plan.id,
             stackLevel=plan.stack_level,
-            chargingProfilePurpose="TxDefaultProfile",
+            chargingProfilePurpose=plan.purpose,
             chargingProfileKind="Relative" if plan.begin is None else "Absolute",
             chargingSchedule=[schedule],
+            transactionId=None if plan.transaction is None else str(plan.transaction),
             validTo=None if plan.ends is None else stamp(plan.ends),
             maxOfflineDuration=plan.offline_s if says_offline else None,
             invalidAfterOfflineDuration=True if says_offline else None,
@@ -78,7 +79,7 @@ class Words2:
         wanted = [_variable(*place) for place in self._variables.values()]
         return [messages.GetVariables(getVariableData=wanted[n : n + at_once]) for n in range(0, len(wanted), at_once)]
 
-    def settings(self, answer: Any) -> Settings:
+    def settings(self, answer: Any, family: ChargerFamily) -> Settings:
         results = answer.get("getVariableResult") if isinstance(answer, dict) else None
         settings: Settings = {}
         for one in results if isinstance(results, list) else ():
@@ -153,12 +154,12 @@ class Words2:
     def _period(self, start_s: int, limits: Sequence[float], phases: int | None) -> messages.SchedulePeriod:
         """With a limit for each phase where they differ and the version can say so; else the smallest for all."""
         if not self._is_21 or len(limits) == 1:
-            return messages.SchedulePeriod(startPeriod=start_s, limit=min(limits), numberPhases=phases)
+            return messages.SchedulePeriod(startPeriod=start_s, limit=written(min(limits)), numberPhases=phases)
         return messages.SchedulePeriod(
             startPeriod=start_s,
-            limit=limits[0],
-            limit_l2=limits[1],
-            limit_l3=limits[2] if len(limits) > 2 else None,
+            limit=written(limits[0]),
+            limit_l2=written(limits[1]),
+            limit_l3=written(limits[2]) if len(limits) > 2 else None,
             numberPhases=phases,
         )
 

@@ -24,6 +24,7 @@ from websockets.typing import Subprotocol
 
 from ampacity.sim.wire.car import LOWEST_A, Car
 from ampacity.sim.wire.profiles import BadProfile, Installed, Transaction, profile_of
+from ampacity.sim.wire.quirks import Quirk
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 15.0
 ANSWER_S = 15.0
@@ -159,10 +160,14 @@ class SimulatedCharger:
         *,
         wall: Callable[[], datetime] = lambda: datetime.now(UTC),
         seed: int = 0,
+        quirks: Sequence[Quirk] = (),
     ) -> None:
         """`url` is the central system's, to which the identity is added. `wall` is the station's quartz; it is set
-        to the central system's time at each boot and heartbeat."""
+        to the central system's time at each boot and heartbeat. `quirks`: in what it differs from the standard."""
         self.model = model
+        self.quirks = tuple(quirks)
+        self.older: SimulatedCharger | None = None
+        """The same station in an older version of OCPP, which it offers as well."""
         self.energy_wh = 0.0
         self.installed = Installed()
         self.status = "Available"
@@ -275,13 +280,18 @@ class SimulatedCharger:
                 self._report("Sample.Periodic")
 
     def _sample_interval_s(self) -> float:
-        return float(self._configuration["MeterValueSampleInterval"])
+        interval_s = float(self._configuration["MeterValueSampleInterval"])
+        for quirk in self.quirks:
+            interval_s = quirk.samples_every_s(interval_s)
+        return interval_s
 
     def _step_plug(self, plug: Plug, dt_s: float) -> None:
         plug.for_s += dt_s
         if plug.session is None and plug.wants_start and plug.for_s >= AUTHORISED_AFTER_S:
             self._begin_session(plug)
         limit_a = self.model.max_a if self.faults.disobeys else self.limit_a
+        for quirk in self.quirks:
+            limit_a = min(quirk.offers(limit_a, self.model.max_a, dt_s), self.model.max_a)
         offer_a = limit_a if plug.session is not None and limit_a >= LOWEST_A else 0.0
         before_wh = plug.car.drawn_wh
         plug.car.step(dt_s, offer_a, self._volts)
@@ -370,14 +380,21 @@ class SimulatedCharger:
 
     def _sampled(self, context: str) -> list[dict[str, str]]:
         out: list[dict[str, str]] = []
+        asked = self._configuration["MeterValuesSampledData"].split(",")
+        if any(quirk.starts_anew_over(asked) for quirk in self.quirks):
+            self._restart.set()
+            return []
 
         def add(measurand: str, value: str, unit: str, phase: str | None = None) -> None:
             one = {"value": value, "context": context, "format": "Raw", "measurand": measurand, "unit": unit}
             out.append(one if phase is None else {**one, "phase": phase})
 
-        for measurand in self._configuration["MeterValuesSampledData"].split(","):
+        for measurand in asked:
             for value, unit, phase in self._measured(measurand):
                 add(measurand, value, unit, phase)
+        for quirk in self.quirks:
+            out = quirk.reports(out)
+        for measurand in asked:
             for value, unit, phase in self._of_supply(measurand):
                 add(measurand, value, unit, phase)
                 out[-1]["location"] = "Inlet"
@@ -428,20 +445,25 @@ class SimulatedCharger:
 
     async def run(self) -> None:
         """Connects and stays connected, with back-off between, until cancelled."""
+        await asyncio.sleep(sum(quirk.first_s for quirk in self.quirks))
         while True:
             try:
                 async with connect(
                     self._url,
-                    subprotocols=[Subprotocol(f"ocpp{self.model.version}")],
+                    subprotocols=[Subprotocol(f"ocpp{one.model.version}") for one in (self, self.older) if one],
+                    ssl=next((one.tls for one in self.quirks if one.tls is not None), None),
                     additional_headers=self._authorization(),
                     compression=None,
                     proxy=None,
                     open_timeout=10,
                     close_timeout=1,
                 ) as connection:
-                    await self._serve(connection)
+                    older = self.older
+                    is_older = older is not None and connection.subprotocol == f"ocpp{older.model.version}"
+                    await (older if older is not None and is_older else self)._serve(connection)
             except (OSError, WebSocketException) as error:
                 _log.debug("sim-charger-offline", charger=self.model.identity, what=str(error))
+            await asyncio.sleep(sum(quirk.again_s for quirk in self.quirks))
             await asyncio.sleep(self._pause_s * self._random.uniform(0.8, 1.2))
             self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
 
@@ -474,7 +496,7 @@ class SimulatedCharger:
 
     async def _listen(self, connection: ClientConnection) -> None:
         async for message in connection:
-            answer = self._received(message)
+            answer = self.received(message)
             if answer is not None:
                 if self.faults.answers_after_s > 0:
                     await asyncio.sleep(self.faults.answers_after_s)
@@ -483,7 +505,7 @@ class SimulatedCharger:
                 act()
             self._triggered.clear()
 
-    def _received(self, message: str | bytes) -> list[Any] | None:
+    def received(self, message: str | bytes) -> list[Any] | None:
         """The answer to a frame, or None where it needs none."""
         try:
             frame = json.loads(message)
@@ -491,6 +513,12 @@ class SimulatedCharger:
             return None
         match frame:
             case [2, str(number), str(action), dict(payload)]:
+                for quirk in self.quirks:
+                    match quirk.answers(action, payload):
+                        case str(code):
+                            return [4, number, code, "", {}]
+                        case dict(answer):
+                            return [3, number, answer]
                 return self._called(number, action, payload)
             case [3, str(number), dict(payload)]:
                 if (future := self._answers.pop(number, None)) is not None and not future.done():
@@ -545,7 +573,10 @@ class SimulatedCharger:
         number = uuid.UUID(int=self._random.getrandbits(128)).hex
         future: asyncio.Future[Fields] = asyncio.get_running_loop().create_future()
         self._answers[number] = future
-        await connection.send(json.dumps([2, number, action, payload], separators=(",", ":")))
+        text = json.dumps([2, number, action, payload], separators=(",", ":"), ensure_ascii=False).encode()
+        for quirk in self.quirks:
+            text = quirk.writes(action, text)
+        await connection.send(text, text=True)
         try:
             async with asyncio.timeout(ANSWER_S):
                 return await future
@@ -585,7 +616,8 @@ class SimulatedCharger:
         return [4, number, "NotImplemented", f"{action} is not known here", {}]
 
     def _on_get_configuration(self, payload: Fields) -> dict[str, Any]:
-        known = {**_READ_ONLY, "MaxCurrent": f"{self.model.max_a:g}", **self._configuration}
+        own = {key: value for quirk in self.quirks for key, value in quirk.configuration.items()}
+        known = {**_READ_ONLY, "MaxCurrent": f"{self.model.max_a:g}", **self._configuration, **own}
         asked = payload.get("key")
         keys = [str(key) for key in asked] if isinstance(asked, list) and asked else sorted(known)
         return {
@@ -631,6 +663,11 @@ class SimulatedCharger:
                 self.transaction is None or profile.transaction not in (None, self.transaction)
             ):
                 raise BadProfile("no such transaction")
+            for quirk in self.quirks:
+                taken = quirk.takes(profile, payload["csChargingProfiles"])
+                if taken is None:
+                    return "Accepted"
+                profile = taken
             self.installed = self.installed.with_(profile)
             if profile.stack_level > 0:
                 self.confirmed_a = profile.periods[0][1]

@@ -24,6 +24,7 @@ from ampacity.sim.wire.charger import (
     stamp,
 )
 from ampacity.sim.wire.profiles import DEFAULT, MAX_INSTALLED, BadProfile, Installed, Profile, profile_of
+from ampacity.sim.wire.quirks import Quirk
 
 _CONNECTOR = {"Available": "Available", "Faulted": "Faulted", "Unavailable": "Unavailable"}
 """Of each status; all others are "Occupied"."""
@@ -78,8 +79,9 @@ class SimulatedCharger2(SimulatedCharger):
         *,
         wall: Callable[[], datetime] = lambda: datetime.now(UTC),
         seed: int = 0,
+        quirks: Sequence[Quirk] = (),
     ) -> None:
-        super().__init__(model, url, wall=wall, seed=seed)
+        super().__init__(model, url, wall=wall, seed=seed, quirks=quirks)
         self.is_21 = model.version == "2.1"
         self.needs: dict[str, Any] | None = None
         """chargingNeeds as its next car tells them over ISO 15118; None: it tells nothing."""
