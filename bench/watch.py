@@ -12,7 +12,7 @@ import math
 import multiprocessing
 import random
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -623,6 +623,7 @@ def main() -> None:
     parser.add_argument("--controlled-days", type=float, default=3.0)
     parser.add_argument("--cost", action="store_true", help="only what it costs, and what a lost clamp does without it")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--tell", action="store_true", help="what is not found as well")
     asked = parser.parse_args()
     if asked.cost:
@@ -630,7 +631,7 @@ def main() -> None:
         lost_clamp()
         return
     began = time.monotonic()
-    with multiprocessing.Pool(2) as pool:
+    with multiprocessing.Pool(asked.processes) as pool:
         told = list(pool.imap(healthy, [(n, asked.seed, asked.days) for n in range(asked.sites)]))
         for one in told:
             if one.wrong:
@@ -640,32 +641,42 @@ def main() -> None:
                 f"nothing wrong: {len(told)} sites, {sum(one.charger_days for one in told):.0f} charger-days, "
                 f"{sum(one.steps for one in told)} steps; wrong {sum(len(one.wrong) for one in told)}; orders learned "
                 f"{sum(one.learned for one in told)} of {sum(one.to_learn for one in told)}; "
-                f"{time.monotonic() - began:.0f} s"
+                f"{time.monotonic() - began:.0f} s",
+                flush=True,
             )
+            for kind in sorted({one.kind for one in told}):
+                of_kind = [one for one in told if one.kind == kind]
+                print(
+                    f"  {kind:20s} {len(of_kind)} sites, {sum(one.charger_days for one in of_kind):.0f} charger-days, "
+                    f"{sum(one.steps for one in of_kind)} steps; wrong {sum(len(one.wrong) for one in of_kind)}",
+                    flush=True,
+                )
         own = list(pool.imap(controlled, [(n, asked.seed, asked.controlled_days) for n in range(asked.controlled)]))
         if own:
             print(
                 f"nothing wrong, steered by the controller: {sum(one.charger_days for one in own):.0f} charger-days, "
                 f"{sum(one.steps for one in own)} steps; said {[one.said for one in own if one.said]}"
             )
-        work = [(1000 + n, asked.seed, asked.fault_days, fault) for fault in FAULTS for n in range(asked.faults)]
-        by_fault: dict[str, list[Outcome]] = defaultdict(list)
-        for one in pool.imap(faulty, work):
-            if one.fault:
-                by_fault[one.fault].append(one)
-            if one.wrong or (asked.tell and one.fault and one.days == math.inf):
-                print(f"{'WRONG' if one.wrong else 'open'} {one.fault}: site {one.number}: {one.said}; {one.about}")
-    for fault, ones in by_fault.items():
-        found = sorted(one.days for one in ones if one.days < math.inf)
-        steps = sorted(one.steps_since for one in ones if one.days < math.inf)
-        middle = f"median {found[len(found) // 2]:.1f} d, {steps[len(steps) // 2]} steps" if found else ""
-        nine = f"; nine in ten within {found[int(0.9 * (len(found) - 1))]:.1f} d" if found else ""
-        wrong = sum(bool(one.wrong) for one in ones)
-        print(f"{fault:9s} found {len(found)} of {len(ones)}, wrong {wrong}; {middle}{nine}")
-        missed = Counter(one.kind for one in ones if one.days == math.inf)
-        if missed:
-            print(f"          not found: {dict(missed)}")
+        for fault in FAULTS if asked.faults else ():
+            work = [(1000 + n, asked.seed, asked.fault_days, fault) for n in range(asked.faults)]
+            ones = [one for one in pool.imap(faulty, work) if one.fault]
+            for one in ones:
+                if one.wrong or (asked.tell and one.days == math.inf):
+                    print(f"{'WRONG' if one.wrong else 'open'} {fault}: site {one.number}: {one.said}; {one.about}")
+            _tell_fault(fault, ones)
     print(f"{time.monotonic() - began:.0f} s")
+
+
+def _tell_fault(fault: str, ones: Sequence[Outcome]) -> None:
+    found = sorted(one.days for one in ones if one.days < math.inf)
+    steps = sorted(one.steps_since for one in ones if one.days < math.inf)
+    middle = f"median {24 * found[len(found) // 2]:.0f} h, {steps[len(steps) // 2]} steps" if found else ""
+    nine = f"; nine in ten within {24 * found[int(0.9 * (len(found) - 1))]:.0f} h" if found else ""
+    wrong = sum(bool(one.wrong) for one in ones)
+    print(f"{fault:9s} found {len(found)} of {len(ones)}, wrong {wrong}; {middle}{nine}", flush=True)
+    missed = Counter(one.kind for one in ones if one.days == math.inf)
+    if missed:
+        print(f"          not found: {dict(missed)}", flush=True)
 
 
 if __name__ == "__main__":

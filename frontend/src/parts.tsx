@@ -81,8 +81,8 @@ function Evidence({ of, alt }: { of: number; alt: string }): JSX.Element {
 export function Happenings({ events }: { events: Happened[] }): JSX.Element {
   return (
     <ol class="events">
-      {events.map((one, at) => (
-        <li key={`${one.at_s} ${one.code} ${at}`} class={one.severity}>
+      {events.map((one) => (
+        <li key={one.id ?? `${one.at_s} ${one.code} ${JSON.stringify(one.params)}`} class={one.severity}>
           <time dateTime={new Date(one.at_s * 1000).toISOString()}>{clock(one.at_s)}</time>
           <div>
             {one.severity !== "info" && <b class="unseen">{t(`lately.${one.severity}`)}: </b>}{t(`events.${one.code}`, one.params)}

@@ -267,7 +267,11 @@ class App:
         self._allowances = Allowances(_plan(installation), self._put, wall)
         self.sessions = Sessions()
         self.events = Chronicle(NoEvents() if self._store is None else KeptEvents(self._store.engine))
-        self._happenings = Happenings(lambda: self.installation, self.events.put, time.time, self._lost)
+        self._relay = Relay()
+        relay_for(self._relay, installation)
+        self._happenings = Happenings(
+            lambda: self.installation, self.events.put, time.time, self._lost, self._relay.standins
+        )
         self.tester = Tester(
             self.chargers,
             now_s=self.clock.now_s,
@@ -302,8 +306,6 @@ class App:
             if (link := self._sources.meter(site, connection)) is not None:
                 self.meters[connection.meter] = link
         self.server.tell(_inlets(self.meters))
-        self._relay = Relay()
-        relay_for(self._relay, installation)
         self._reading: dict[MeterId, asyncio.Task[None]] = {}
         self._asking: dict[ChargerId, asyncio.Task[None]] = {}
         self._counts = None if self._store is None else KeptTallies(self._store.engine)

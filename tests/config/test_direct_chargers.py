@@ -138,3 +138,23 @@ def test_a_family_that_does_not_guard_is_told() -> None:
 
 def test_no_password_is_missed_on_a_charger_that_does_not_connect_by_itself() -> None:
     assert not any("no password" in one for one in read(ALFEN).warnings)
+
+
+def unconfirmed(text: str) -> list[str]:
+    """What is said to be confirmed by nobody."""
+    warnings = [one for one in parse(text, Path("site.toml")).warnings if isinstance(one, Caution)]
+    return [str(one.params["device"]) for one in warnings if one.code.endswith("-unconfirmed")]
+
+
+@pytest.mark.parametrize("device", ["abb-b2x", "p1-dsmr4", "shelly-3em"])
+def test_a_meter_of_any_kind_whose_family_nobody_has_confirmed_is_told(device: str) -> None:
+    old = '[meters.main]\nserial = "/dev/ttyUSB0"\nbaud = 19200\nparity = "E"\nunit = 1\n'
+    assert unconfirmed(SITE.replace(old, f'[meters.main]\ndevice = "{device}"\nhost = "10.0.0.7"\n')) == [device]
+
+
+def test_a_family_over_ocpp_that_nobody_has_confirmed_is_told_where_it_is_named() -> None:
+    assert unconfirmed(f'{SITE}ocpp_id = "A"\nfamily = "easee"\n') == ["easee"]
+
+
+def test_the_standards_own_family_claims_nothing_that_could_be_confirmed() -> None:
+    assert unconfirmed(f'{SITE}ocpp_id = "A"\nfamily = "generic"\n') == []

@@ -19,7 +19,7 @@ from ampacity.core.observations import (
     SessionStarted,
     Wish,
 )
-from ampacity.core.site import ChargerId, CircuitId
+from ampacity.core.site import ChargerId, CircuitId, MeterId
 from ampacity.runtime.happenings import _BLIND, _CONDITIONS, _FLAGS, CODES, Condition, Event, Happenings
 
 WALL_S = 1_800_000_000.0
@@ -43,7 +43,10 @@ class Follower:
         self.lost = 0
         self.seen: list[Observation] = []
         self.one = one
-        self.happenings = Happenings(Called, self.events_told, lambda: WALL_S + one.now_s, lambda: self.lost)
+        self.standins: dict[MeterId, MeterId | None] = {}
+        self.happenings = Happenings(
+            Called, self.events_told, lambda: WALL_S + one.now_s, lambda: self.lost, lambda: self.standins
+        )
         one.after = self.watch
 
     def events_told(self, events: Collection[Event]) -> None:
@@ -106,6 +109,36 @@ def test_a_meter_that_comes_and_goes_is_told_once() -> None:
         one.spoil(one.sensors[0], Fault.NONE)
         follower.run(20)
     assert [event.code for event in follower.events] == ["meter-silent"]
+
+
+def test_a_standby_meter_that_takes_over_is_told_once_and_so_is_the_first_ones_return() -> None:
+    _, follower = plugged()
+    follower.standins = {MeterId("main"): MeterId("spare")}
+    assert follower.run(300) == ["meter-standby"]
+    assert follower.events[-1].params == {"meter": "main", "standby": "spare"}
+    follower.standins = {MeterId("main"): None}
+    assert follower.run(20) == []
+    assert follower.run(60) == ["meter-first-again"]
+    assert follower.events[-1].thing == "main"
+
+
+def test_a_first_meter_that_comes_and_goes_makes_one_event() -> None:
+    _, follower = plugged()
+    told = []
+    for _ in range(10):
+        follower.standins = {MeterId("main"): MeterId("spare")}
+        told += follower.run(10)
+        follower.standins = {MeterId("main"): None}
+        told += follower.run(10)
+    assert told == ["meter-standby"]
+
+
+def test_a_meter_that_is_no_more_is_not_told_to_be_used_again() -> None:
+    _, follower = plugged()
+    follower.standins = {MeterId("main"): MeterId("spare")}
+    follower.run(60)
+    follower.standins = {}
+    assert follower.run(120) == []
 
 
 def test_a_charger_is_offline_after_two_minutes_and_not_before() -> None:

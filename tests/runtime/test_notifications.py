@@ -41,6 +41,8 @@ def event(code: str, thing: str = "left", at_s: float = 1_800_000_000.0) -> Even
     kind = "circuit" if code.startswith(("meter", "budget")) else "charger"
     if code == "update-available":
         return Event(at_s=at_s, code=code, params={"version": thing})
+    if code in ("meter-standby", "meter-first-again"):
+        return Event(at_s=at_s, code=code, params={"meter": thing, "standby": "spare"})
     return Event(at_s=at_s, code=code, params={kind: f"The {thing} one", f"{kind}_id": thing, "used_pct": 60})
 
 
@@ -354,3 +356,7 @@ def test_nobody_is_told_where_nothing_is_set() -> None:
     with running(Settings, deliver=lambda *_: asked.append(Way.MAIL)) as one:
         one(OFFLINE)
     assert asked == []
+
+
+def test_two_meters_whose_standby_ones_serve_are_two_things() -> None:
+    assert event("meter-standby", "a").thing != event("meter-standby", "b").thing

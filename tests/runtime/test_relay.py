@@ -129,6 +129,18 @@ def test_other_observations_pass() -> None:
     assert standing_in().passed(link) == [link]
 
 
+def test_it_tells_which_standby_meter_serves() -> None:
+    relay = standing_in()
+    relay.passed(reading(A, 1.0))
+    assert relay.standins() == {A: None}
+    for second in range(1, 6):
+        relay.passed(reading(B, 1.0 + second))
+    assert relay.standins() == {A: B}
+    for second in range(GOOD_AGAIN):
+        relay.passed(reading(A, 10.0 + second))
+    assert relay.standins() == {A: None}
+
+
 def test_with_its_first_sample_a_standby_meter_tells_how_often_it_will() -> None:
     relay = slowly_standing_in()
     relay.passed(reading(A, 1.0))

@@ -145,6 +145,8 @@ def test_an_events_text_asks_for_nothing_that_the_event_does_not_have() -> None:
         "budget-half": {"used_pct"},
         "limit-exceeded": {"line", "measured_a", "limit_a"},
         "session-ended": {"energy_kwh"},
+        "meter-standby": {"meter", "standby"},
+        "meter-first-again": {"meter"},
         "controller-started": {"version"},
         "wiring-moved": {"found", "before"},
         "wiring-learned": {"found"},

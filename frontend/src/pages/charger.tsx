@@ -39,10 +39,24 @@ function Now({ one, at_s }: { one: Charger; at_s: number | null }): JSX.Element 
         {begun !== null && <><dt>{t("charger.since")}</dt><dd>{moment(begun)}{at_s !== null && at_s > begun && ` (${minutes(at_s - begun)})`}</dd></>}
         {one.power_w !== null && <><dt>{t("charger.power")}</dt><dd>{number(one.power_w / 1000, 1)} kW</dd></>}
         {one.soc_pct !== null && <><dt>{t("charger.battery")}</dt><dd>{number(one.soc_pct, 0)} %</dd></>}
+        {one.car && <Asked car={one.car} />}
         {one.place && <><dt>{t("charger.turn")}</dt><dd>{t(one.place.wait_s === null ? "live.place" : "live.place-time", { place: one.place.number, time: minutes(one.place.wait_s ?? 0) })}</dd></>}
       </dl>
     </section>
   );
+}
+
+/** What the car told its charger; nothing where it told nothing that says something to people. */
+function Asked({ car }: { car: NonNullable<Charger["car"]> }): JSX.Element | null {
+  const { min_a, max_a } = car;
+  const said: string[] = [];
+  if (min_a !== null && max_a !== null) said.push(t("charger.car-range", { min: amps(min_a), max: amps(max_a) }));
+  else if (max_a !== null) said.push(t("charger.car-most", { max: amps(max_a) }));
+  else if (min_a !== null) said.push(t("charger.car-least", { min: amps(min_a) }));
+  if (car.energy_wh !== null) said.push(t("charger.car-energy", { energy: car.energy_wh / 1000 }));
+  const leaves_s = car.departure === null ? NaN : Date.parse(car.departure) / 1000;
+  if (!Number.isNaN(leaves_s)) said.push(t("charger.car-leaves", { at: moment(leaves_s) }));
+  return said.length ? <><dt>{t("charger.car")}</dt><dd>{said.join(", ")}</dd></> : null;
 }
 
 /** Who has no card the controller knows says here that the car is theirs. */
@@ -85,10 +99,12 @@ function Facts({ one }: { one: Charger }): JSX.Element {
       <dl>
         <dt>{t("charger.maker")}</dt><dd>{one.vendor ? `${one.vendor} ${one.model ?? ""}` : t("chargers.unknown")}</dd>
         {one.firmware && <><dt>{t("charger.firmware")}</dt><dd>{one.firmware}</dd></>}
+        {one.ocpp && <><dt>{t("charger.ocpp")}</dt><dd>OCPP {one.ocpp}</dd></>}
         <dt>{t("chargers.lines")}</dt><dd>{one.lines?.join(" ") ?? t("chargers.wiring-unknown")}</dd>
         <dt>{t("places.min_a")}</dt><dd>{amps(one.min_a)}</dd>
         <dt>{t("places.max_a")}</dt><dd>{amps(one.max_a)}</dd>
         <dt>{t("charger.safe")}</dt><dd>{amps(one.safe_a)}</dd>
+        {one.own_limit && <><dt>{t("charger.own-limit")}</dt><dd>{one.own_limit.limit_a === null ? t("charger.own-limit-unknown") : amps(one.own_limit.limit_a)}{one.own_limit.source && ` (${one.own_limit.source})`}</dd></>}
         {one.energy_wh !== null && <><dt>{t("charger.counter")}</dt><dd>{number(one.energy_wh / 1000, 1)} kWh</dd></>}
       </dl>
     </section>

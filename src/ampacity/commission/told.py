@@ -9,6 +9,7 @@ from ampacity.commission.selfcheck import Finding, Params, Verdict
 from ampacity.commission.steptest.judgement import Answer, MeterVerdict
 from ampacity.commission.steptest.judgement import Verdict as StepVerdict
 from ampacity.commission.steptest.mounting import Clamp, Wiring
+from ampacity.commission.steptest.needs import Need, Question, needed
 from ampacity.commission.steptest.procedure import DRAWING_A, Ending
 from ampacity.commission.steptest.verdict import Quantity
 from ampacity.core.phases import Line
@@ -21,17 +22,19 @@ MOST_OPTIONS = 4
 def step_findings(verdict: StepVerdict, meter_name: Callable[[MeterId], str]) -> list[Finding]:
     """Of a step test, in the order in which somebody would look into them."""
     found: list[Finding] = []
+    needs = {(one.question, one.meter): one.need for one in needed(verdict)}
     if verdict.ending is not Ending.DONE:
         found.append(_finding(f"step-{verdict.ending.value}", Verdict.WRONG))
     if verdict.obeys is Answer.NO and verdict.ending is not Ending.DISOBEYS:
         found.append(_finding("step-disobeys", Verdict.WRONG))
     if verdict.ending is Ending.DONE and verdict.obeys is Answer.OPEN:
-        found.append(_finding("obeys-open", Verdict.UNKNOWN))
+        is_silent = needs[Question.OBEYS, None] is Need.REPORTS
+        found.append(_finding("obeys-unreported" if is_silent else "obeys-open", Verdict.UNKNOWN))
     if verdict.ending is not Ending.DONE:
         return found
     for meter in verdict.meters:
-        found += _meter_findings(meter, meter_name(meter.meter), verdict)
-    found += _wiring_findings(verdict)
+        found += _meter_findings(meter, meter_name(meter.meter), verdict, needs.get((Question.SEES_CAR, meter.meter)))
+    found += _wiring_findings(verdict, needs.get((Question.WIRING, None)))
     if verdict.follows is not None:
         dead_s, rate = round(verdict.follows.dead_s, 1), verdict.follows.up_a_per_s
         how = Verdict.FINE if dead_s <= 6.0 else Verdict.NOTE
@@ -73,10 +76,12 @@ def _fall_finding(kind: str, fall: Fall, safe_a: float) -> Finding:
             return _finding(f"expiry-{kind}-open", Verdict.UNKNOWN)
 
 
-def _meter_findings(meter: MeterVerdict, name: str, verdict: StepVerdict) -> list[Finding]:
+def _meter_findings(meter: MeterVerdict, name: str, verdict: StepVerdict, to_see: Need | None) -> list[Finding]:
+    """`to_see`: what it takes to tell whether it sees the car; None: that is told."""
     found: list[Finding] = []
     if meter.sees_car is Answer.OPEN:
-        found.append(_finding("meter-sees-open", Verdict.UNKNOWN, meter=name))
+        code = "meter-sees-unread" if to_see is Need.METER else "meter-sees-open"
+        found.append(_finding(code, Verdict.UNKNOWN, meter=name))
         return found
     if meter.sees_car is Answer.NO:
         found.append(_finding("meter-sees-no-car", Verdict.WRONG, meter=name))
@@ -96,7 +101,8 @@ def clamp_findings(clamps: Sequence[Sequence[Clamp]], name: str, quantity: Quant
     if quantity is Quantity.AMPS:
         return [_finding("clamps-no-power", Verdict.UNKNOWN, meter=name)]
     if not clamps:
-        return [_finding("clamps-open", Verdict.UNKNOWN, meter=name)]
+        code = "clamps-no-reactive" if quantity is Quantity.WATTS else "clamps-open"
+        return [_finding(code, Verdict.UNKNOWN, meter=name)]
     found = []
     right, unseen = 0, []
     for channel, options in enumerate(clamps):
@@ -139,7 +145,7 @@ def _ratio_findings(meter: MeterVerdict, name: str, verdict: StepVerdict) -> lis
     return [_finding("ratio-wrong", Verdict.WRONG, meter=name, ratios=shown)]
 
 
-def _wiring_findings(verdict: StepVerdict) -> list[Finding]:
+def _wiring_findings(verdict: StepVerdict, need: Need | None) -> list[Finding]:
     if not any(one.sees_car is Answer.YES for one in verdict.meters):
         return []
     found = []
@@ -147,11 +153,13 @@ def _wiring_findings(verdict: StepVerdict) -> list[Finding]:
         found.append(_finding("car-phases", Verdict.FINE, count=float(verdict.phases_used)))
     if len(verdict.wirings) == 1:
         found.append(_finding("wiring-known", Verdict.FINE, lines=lines_of(verdict.wirings[0])))
+    elif need is Need.POWER:
+        found.append(_finding("wiring-no-power", Verdict.NOTE))
     elif 1 < len(verdict.wirings) <= MOST_OPTIONS:
         options = " / ".join(lines_of(one) for one in verdict.wirings)
         found.append(_finding("wiring-some", Verdict.NOTE, options=options))
     elif verdict.wirings:
-        found.append(_finding("wiring-open", Verdict.NOTE))
+        found.append(_finding("wiring-unsure" if need is Need.QUIET else "wiring-open", Verdict.NOTE))
     return found
 
 

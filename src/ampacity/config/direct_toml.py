@@ -9,7 +9,9 @@ from ampacity.config.meters_toml import HOST, host_remedy
 from ampacity.config.mistakes import Caution
 from ampacity.config.table import Table, shown
 from ampacity.core.site import ChargerId
+from ampacity.devices.charger_family import ChargerFamily
 from ampacity.devices.direct_family import HTTP, DirectFamily, SerialDefaults
+from ampacity.devices.verified import unconfirmed
 
 OF_OCPP = (
     "ocpp_id",
@@ -72,15 +74,7 @@ def direct_warnings(name: ChargerId, family: DirectFamily, safe_a: float) -> lis
             )
         )
     if not family.hardware:
-        warnings.append(
-            Caution(
-                "device-unconfirmed",
-                f"chargers.{name}: nobody has confirmed {family.id} on hardware yet ({family.verified}). Make the step "
-                "test and the expiry test before you rely on it, and tell the project what came of them.",
-                charger=name,
-                device=family.id,
-            )
-        )
+        warnings.append(_unconfirmed(name, family))
     if not family.guardable:
         warnings.append(
             Caution(
@@ -110,3 +104,18 @@ def _check_way(table: Table, host: str | None, serial: str | None, family: Direc
         for key in ("unit", "baud", "parity", "stop_bits"):
             if key in table:
                 table.wrong(key, "this device is asked over HTTP.", "Remove it.")
+
+
+def family_warnings(name: ChargerId, family: ChargerFamily) -> list[str]:
+    """Of a charger over OCPP whose family is named."""
+    return [_unconfirmed(name, family)] if family.is_unconfirmed else []
+
+
+def _unconfirmed(name: ChargerId, family: DirectFamily | ChargerFamily) -> Caution:
+    return Caution(
+        "device-unconfirmed",
+        f"chargers.{name}: {unconfirmed(family.id, family.verified)} Make the step test and the expiry test before you "
+        "rely on it, and tell the project what came of them.",
+        charger=name,
+        device=family.id,
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ampacity.config.meter_place import (
@@ -20,7 +20,9 @@ from ampacity.config.mistakes import Caution
 from ampacity.config.table import Table, hint, shown
 from ampacity.core.site import ChargerId, Circuit, Meter, MeterId
 from ampacity.devices.json_family import JsonFamily, JsonMap, Places, json_map_of
+from ampacity.devices.meter_family import MeterFamily
 from ampacity.devices.p1_family import P1Family
+from ampacity.devices.verified import unconfirmed
 
 JSON, MQTT, CHARGER, SUM = "json", "mqtt", "charger", "sum"
 """Kinds of meters that need no family."""
@@ -39,7 +41,7 @@ class MeterReader:
     def __init__(
         self,
         *,
-        modbus: Collection[str],
+        modbus: Mapping[str, MeterFamily],
         p1: Mapping[str, P1Family],
         json: Mapping[str, JsonFamily],
         password: Callable[[Table], str | None],
@@ -69,6 +71,25 @@ class MeterReader:
         )
         table.done()
         return Meter(id=connection.meter, period_s=period_s, deadline_s=deadline_s), connection
+
+    def warnings(self, meters: Sequence[MeterConnection]) -> list[str]:
+        """What is allowed and worth a look, a family at a time."""
+        families: Mapping[str, MeterFamily | P1Family | JsonFamily] = {**self._json, **self._p1, **self._modbus}
+        named: dict[str, list[str]] = {}
+        for one in meters:
+            if one.device in families:
+                named.setdefault(one.device, []).append(one.meter)
+        return [
+            Caution(
+                "meter-unconfirmed",
+                f"meters.{', meters.'.join(those)}: {unconfirmed(device, families[device].verified)} Hold it against a "
+                "clamp meter, line by line, before you rely on it, and tell the project what came of it.",
+                meter=", ".join(those),
+                device=device,
+            )
+            for device, those in named.items()
+            if not families[device].hardware
+        ]
 
     def _usual_s(self, device: str) -> float:
         if device in self._p1:

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import URL
 
 from ampacity.config.direct_place import DirectConnection
-from ampacity.config.direct_toml import direct_of, direct_warnings
+from ampacity.config.direct_toml import direct_of, direct_warnings, family_warnings
 from ampacity.config.features_toml import app_of, feature_warnings, features_of, network, schedules_of, zone_of
 from ampacity.config.installation import (
     ChargerConnection,
@@ -134,9 +134,9 @@ class _Reader:
         self.document = document
         self.lines = lines_of_keys(text)
         self.meter_reader = MeterReader(
-            modbus=tuple(meter_families()), p1=p1_families(), json=json_families(), password=self._password
+            modbus=meter_families(), p1=p1_families(), json=json_families(), password=self._password
         )
-        self.charger_families = tuple(charger_families())
+        self.charger_families = charger_families()
         self.direct_families = direct_families()
         self.mistakes: list[Mistake] = []
         self.warnings: list[str] = []
@@ -171,6 +171,7 @@ class _Reader:
         schedules = schedules_of(self._tables("schedules", needed=False), ids)
         storage, log = self._storage(), self._log()
         app = app_of(self._table("app"), self.path.parent)
+        self.warnings += self.meter_reader.warnings([connection for _, connection in meters])
         self._check_twice(meters, chargers)
         over_ocpp = {charger.id: connection.direct is None for charger, connection in chargers}
         check_made(meter_tables, [connection for _, connection in meters], over_ocpp)
@@ -328,6 +329,8 @@ class _Reader:
             ocpp_versions=versions_of(table),
         )
         table.done()
+        if (named := self.charger_families.get(connection.family)) is not None:
+            self.warnings += family_warnings(name, named)
         return charger, connection
 
     def _wiring(self, table: Table, supply: Supply) -> tuple[Line, ...] | None:

@@ -13,6 +13,8 @@ from msgspec import Meta
 
 from ampacity.devices.firmware import is_older, is_version
 
+GENERIC = "generic"
+"""The family of what the standard alone says."""
 OCPP_VERSIONS = ("2.1", "2.0.1", "1.6")
 """Those that are spoken here, the one liked best first."""
 
@@ -126,6 +128,11 @@ class ChargerFamily:
         """Whether a limit does not surely end by itself: unguarded, it counts at its maximum when out of reach."""
         return self.relative or self.lease_form == "none" or not self.renews or not self.keeps_limits
 
+    @property
+    def is_unconfirmed(self) -> bool:
+        """Whether it claims something special that nobody has seen on hardware with this program."""
+        return not self.hardware and self.id != GENERIC
+
     def is_too_old(self, firmware: str) -> bool | None:
         """Whether a charger of this family needs a newer firmware; None: it can't be told."""
         return False if self.firmware_min is None else is_older(firmware, self.firmware_min)
@@ -189,13 +196,13 @@ def charger_family_of(document: Mapping[str, Any]) -> ChargerFamily:
 def recognised(families: Iterable[ChargerFamily], vendor: str, model: str, firmware: str) -> ChargerFamily:
     """The family of a charger that introduces itself so: the one whose match says most; else the generic one."""
     said = {"vendor": vendor.lower().strip(), "model": model.lower().strip(), "firmware": firmware.lower().strip()}
-    best, weight = ChargerFamily(id="generic", maker="any"), -1
+    best, weight = ChargerFamily(id=GENERIC, maker="any"), -1
     for family in families:
         for match in family.match:
             length = len("".join(match.values()))
             if length > weight and all(_begins(said[key], begin) for key, begin in match.items()):
                 best, weight = family, length
-        if family.id == "generic" and weight < 0:
+        if family.id == GENERIC and weight < 0:
             best, weight = family, 0
     return best
 

@@ -43,6 +43,7 @@ Of a family only what differs from the standard is listed: its quirks, what foll
 from. A quirk that says "nothing to set" is met by what is done with every charger. What a charger does on the wire is
 tried in `tests/links/test_ocpp_quirks.py` and `test_ocpp_quirks_stories.py`, against a simulated charger that has the
 quirk. **No family here has been confirmed on hardware by this project** unless it says who did.
+`ampacity check` says so when site.toml names such a family, the log when a charger introduces itself as one.
 """
 
 _DIRECT_HEAD = """## Over Modbus or HTTP

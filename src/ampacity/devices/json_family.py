@@ -144,7 +144,10 @@ class JsonFamily:
     """Under its own prefix, over MQTT; empty: it does not speak MQTT."""
     samples: tuple[JsonSample, ...]
     verified: str
+    """How sure the facts are."""
     source: tuple[str, ...] = field(default=())
+    hardware: str = ""
+    """Who has seen it work with this program, on what; "": nobody."""
 
 
 def json_map_of(document: Mapping[str, Any]) -> JsonMap:
@@ -200,6 +203,7 @@ def json_family_of(document: Mapping[str, Any]) -> JsonFamily:
         samples=samples,
         verified=document["verified"],
         source=tuple(document["source"]),
+        hardware=document.get("hardware", ""),
     )
 
 

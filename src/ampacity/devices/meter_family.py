@@ -131,7 +131,10 @@ class MeterFamily:
     """What it says of its own wiring."""
     samples: tuple[Sample, ...]
     verified: str
+    """How sure the facts are."""
     source: tuple[str, ...]
+    hardware: str = ""
+    """Who has seen it work with this program, on what; "": nobody."""
     sunspec: SunSpec | None = None
     unusable: str = ""
     """Why it can't be used at all; empty: it can."""
@@ -297,6 +300,7 @@ def family_of(document: Mapping[str, Any]) -> MeterFamily:
         samples=tuple(_sample(sample) for sample in document["sample"]),
         verified=document["verified"],
         source=tuple(document["source"]),
+        hardware=document.get("hardware", ""),
         sunspec=None
         if sunspec is None
         else SunSpec({int(model): lines for model, lines in sunspec["models"].items()}, tuple(sunspec["bases"])),

@@ -70,7 +70,10 @@ class P1Family:
     """Its telegrams carry a check sum."""
     samples: tuple[P1Sample, ...]
     verified: str
+    """How sure the facts are."""
     source: tuple[str, ...]
+    hardware: str = ""
+    """Who has seen it work with this program, on what; "": nobody."""
 
     def reading(self, meter: MeterId, told: Told, at_s: float, lines: int, nominal_v: Sequence[float]) -> MeterReading:
         """A telegram as a reading.
@@ -146,6 +149,7 @@ def p1_family_of(document: Mapping[str, Any]) -> P1Family:
         samples=samples,
         verified=document["verified"],
         source=tuple(document["source"]),
+        hardware=document.get("hardware", ""),
     )
 
 

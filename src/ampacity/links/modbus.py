@@ -24,6 +24,7 @@ from ampacity.core.phases import PhaseAmps
 from ampacity.core.site import MeterId
 from ampacity.devices.meter_family import SUNSPEC_END, SUNSPEC_MARK, USUAL, FrameAbsurd, MeterFamily
 from ampacity.devices.meter_settings import Stated
+from ampacity.devices.verified import unconfirmed
 from ampacity.links.meter_settings import Setup, read_setup
 from ampacity.links.tally import Tally
 
@@ -695,6 +696,14 @@ class ModbusMeter:
         if self.identified != model:
             self.identified = model
             _log.info("meter-identified", meter=self.name, model=model, family=family.id, verified=family.verified)
+            if known is None and not family.hardware:
+                # Of one that site.toml names it was said at the start.
+                _log.warning(
+                    "meter-unconfirmed",
+                    meter=self.name,
+                    what=unconfirmed(family.id, family.verified),
+                    remedy="Hold it against a clamp meter, line by line, and tell the project what came of it.",
+                )
         return family
 
     async def _recognised(self, known: MeterFamily | None) -> tuple[MeterFamily, str]:

@@ -17,7 +17,7 @@ from ampacity.core.observations import (
     SessionStarted,
     Wish,
 )
-from ampacity.core.site import ChargerId, CircuitId, Site
+from ampacity.core.site import ChargerId, CircuitId, MeterId, Site
 
 Param = str | float | None
 """What a text may have filled in."""
@@ -59,7 +59,8 @@ class Event:
     @property
     def thing(self) -> str:
         """What it happened to; empty: the site."""
-        return str(self.params.get("charger_id") or self.params.get("circuit_id") or "")
+        of = self.params
+        return str(of.get("charger_id") or of.get("circuit_id") or of.get("meter") or "")
 
 
 CODES: Mapping[str, Severity] = {
@@ -70,6 +71,8 @@ CODES: Mapping[str, Severity] = {
     "meter-turned": Severity.ALARM,
     "meter-exchanged": Severity.WARNING,
     "meter-believed": Severity.INFO,
+    "meter-standby": Severity.WARNING,
+    "meter-first-again": Severity.INFO,
     "charger-offline": Severity.WARNING,
     "charger-online": Severity.INFO,
     "charger-disobeys": Severity.WARNING,
@@ -131,6 +134,7 @@ class Condition(Enum):
     """What can be the matter with a thing, for a while."""
 
     BLIND = "blind"
+    STANDBY = "standby"
     OFFLINE = "offline"
     DISOBEYS = "disobeys"
     STOPPED = "stopped"
@@ -155,6 +159,7 @@ class _Told:
 
 _CONDITIONS: Mapping[Condition, _Told] = {
     Condition.BLIND: _Told("meter-believed", 30.0),
+    Condition.STANDBY: _Told("meter-first-again", 30.0),
     Condition.OFFLINE: _Told("charger-online", 30.0),
     Condition.DISOBEYS: _Told("charger-obeys", 60.0),
     Condition.STOPPED: _Told("charger-released", 0.0),
@@ -197,7 +202,7 @@ _ROOM = frozenset({Rule.CIRCUIT_FULL, Rule.TURN, Rule.SHARING})
 _OF_CIRCUITS = frozenset({Condition.BLIND, Condition.BUDGET, Condition.OVER_LIMIT})
 
 Key = tuple[Condition, str]
-"""A condition and what it is of: a circuit, a charger, or the site (empty)."""
+"""A condition and what it is of: a circuit, a meter, a charger, or the site (empty)."""
 
 
 class _Seen(NamedTuple):
@@ -240,9 +245,11 @@ def followed(
     names: Names,
     at_s: float,
     lost: int = 0,
+    standins: Mapping[MeterId, MeterId | None] | None = None,
 ) -> tuple[Known, list[Event]]:
     """What one pass of the loop adds. `observed` is after `seen`; `at_s`: UTC; `lost`: passes that could not be
-    recorded so far."""
+    recorded so far; `standins`: of every meter that has a standby one the standby that serves, None while it is not
+    needed."""
     words = _Words(names, at_s)
     events: list[Event] = []
     if known.site is not None and site is not known.site and site != known.site:
@@ -255,7 +262,10 @@ def followed(
         now |= _charger(words, observed.chargers.get(setpoint.charger, _UNSEEN), setpoint)
     if lost > known.lost:
         now[Condition.GAP, ""] = _Seen("record-gap", {"passes": lost - known.lost})
-    standing = _standing(words, site, observed, known.standing, now, decision.at_s, events)
+    for first, standby in (standins or {}).items():
+        if standby is not None:
+            now[Condition.STANDBY, first] = _Seen("meter-standby", {"meter": first, "standby": standby})
+    standing = _standing(words, site, observed, standins or {}, known.standing, now, decision.at_s, events)
     after = Known(site=site, standing=standing, sessions=sessions, ended=ended, lost=max(lost, known.lost))
     return after, events
 
@@ -283,6 +293,8 @@ class _Words(NamedTuple):
         condition, of = key
         if condition in _OF_CIRCUITS:
             return self.circuit(CircuitId(of))
+        if condition is Condition.STANDBY:
+            return {"meter": of}
         return self.charger(ChargerId(of)) if of else {}
 
 
@@ -357,6 +369,7 @@ def _standing(
     words: _Words,
     site: Site,
     observed: Observed,
+    standins: Collection[MeterId],
     before: Mapping[Key, Standing],
     now: Mapping[Key, _Seen],
     now_s: float,
@@ -376,7 +389,7 @@ def _standing(
             told |= {seen.code}
         after[key] = Standing(one.first_s, now_s, told)
     for key, one in before.items():
-        if key in now or not _is_there(site, observed, key):
+        if key in now or not _is_there(site, observed, standins, key):
             continue
         over, clear_s = _CONDITIONS[key[0]].over, _CONDITIONS[key[0]].clear_s
         if now_s - one.last_s < (clear_s if one.told else min(clear_s, FLAPS_S)):
@@ -386,11 +399,13 @@ def _standing(
     return after
 
 
-def _is_there(site: Site, observed: Observed, key: Key) -> bool:
+def _is_there(site: Site, observed: Observed, standins: Collection[MeterId], key: Key) -> bool:
     """Whether what the condition is of still is."""
     condition, of = key
     if condition is Condition.GAP:
         return True
+    if condition is Condition.STANDBY:
+        return of in standins
     if condition in _OF_CIRCUITS:
         return of in site.index_of_circuit
     if of not in site.index_of_charger:
@@ -407,13 +422,15 @@ class Happenings:
         tell: Callable[[Collection[Event]], None],
         wall_s: Callable[[], float],
         lost: Callable[[], int] = lambda: 0,
+        standins: Callable[[], Mapping[MeterId, MeterId | None]] = dict,
     ) -> None:
         """`tell` is called on the loop's thread, and must return at once; `lost`: passes that could not be recorded so
-        far."""
+        far; `standins`: see `followed`."""
         self._names = names
         self._tell = tell
         self._wall_s = wall_s
         self._lost = lost
+        self._standins = standins
         self._known = Known()
 
     def begin(self, version: str) -> None:
@@ -430,6 +447,7 @@ class Happenings:
             names=self._names(),
             at_s=self._wall_s(),
             lost=self._lost(),
+            standins=self._standins(),
         )
         if events:
             self._tell(events)

@@ -41,7 +41,7 @@ class Kind(Enum):
     """What people may be told of."""
 
     BLIND = "blind"
-    """A circuit's meter can't be trusted."""
+    """A circuit's meter can't be trusted, or its standby one serves."""
     OFFLINE = "offline"
     BUDGET = "budget"
     """A breaker's trip budget is over half."""
@@ -55,6 +55,7 @@ BEGINS: Mapping[str, Kind] = {
     "meter-absurd": Kind.BLIND,
     "meter-turned": Kind.BLIND,
     "meter-exchanged": Kind.BLIND,
+    "meter-standby": Kind.BLIND,
     "charger-offline": Kind.OFFLINE,
     "budget-half": Kind.BUDGET,
     "update-available": Kind.UPDATE,
@@ -62,6 +63,7 @@ BEGINS: Mapping[str, Kind] = {
 """Codes of events that are told, and as what."""
 ENDS: Mapping[str, Kind] = {
     "meter-believed": Kind.BLIND,
+    "meter-first-again": Kind.BLIND,
     "charger-online": Kind.OFFLINE,
     "budget-fine": Kind.BUDGET,
 }

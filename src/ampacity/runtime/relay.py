@@ -92,6 +92,10 @@ class Relay:
             for first, standby in standbys.items()
         }
 
+    def standins(self) -> Mapping[MeterId, MeterId | None]:
+        """Of every meter that has a standby one, the standby that serves in its place; None: it is not needed."""
+        return {first: pair.standby if pair.serving else None for first, pair in self._pairs.items()}
+
     def passed(self, one: Observation) -> list[Observation]:
         """What the loop is to see of it."""
         if not isinstance(one, MeterReading) or not (self._made or self._pairs):

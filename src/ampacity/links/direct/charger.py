@@ -15,6 +15,7 @@ from ampacity.core.observations import ChargerLink, ChargerReport, Observation, 
 from ampacity.core.site import ChargerId
 from ampacity.devices.direct_charger import DRAWING_A, ChargerAbsurd, Reading, number_of, reading_of, report_of
 from ampacity.devices.direct_family import VALIDITY, WRITE_LIMIT, DirectFamily, Watchdog, Write
+from ampacity.devices.verified import unconfirmed
 from ampacity.links.direct.guard import Guard, judged, remaining_s, set_up
 from ampacity.links.direct.visits import Visits
 from ampacity.links.direct.wires import ChargerRefuses, ChargerSilent, Wire
@@ -238,7 +239,7 @@ class DirectCharger:
         if not self.family.hardware:
             self._say_once(
                 "charger-unconfirmed",
-                f"Nobody has confirmed {self.family.id} on hardware yet ({self.family.verified}).",
+                unconfirmed(self.family.id, self.family.verified),
                 "Watch it with a car at first; make the step test and the expiry test, and tell the project.",
             )
         self._put(ChargerLink(charger=self.endpoint.charger, at_s=now_s, online=True))

@@ -19,6 +19,7 @@ from ampacity.core.observations import (
 from ampacity.devices.charger_family import ChargerFamily, recognised
 from ampacity.devices.charger_reports import Sampled, report_of
 from ampacity.devices.phase_rotation import in_own_phases
+from ampacity.devices.verified import unconfirmed
 from ampacity.links.ocpp.endpoint import CarNeeds, Endpoint, OwnLimit, StationFacts
 from ampacity.links.ocpp.fields import Scalar, text, whole
 from ampacity.links.ocpp.inlet import Supply, SupplyTold
@@ -105,6 +106,8 @@ class Outlet:
         """A BootNotification came; `triggered`: it says that it was asked for it. Returns the answer."""
         if self.endpoint.family is None:
             self.family = recognised(self._families.values(), vendor, model, firmware)
+            if self.family.is_unconfirmed and self._remembered.family is not self.family:
+                self.complain("charger-unconfirmed", unconfirmed(self.family.id, self.family.verified))
         self._remembered.family = self.family
         self.facts = replace(
             self.facts, vendor=vendor[:60], model=model[:60], firmware=firmware[:60], family=self.family.id
@@ -372,6 +375,7 @@ _REMEDIES = {
     "charger-faulted": "Look at the charger; it gets current again when it reports that the fault is gone.",
     "charger-own-limit": "It gets no more than that, whatever it is allowed here. Find out who limits it.",
     "charger-security-event": "Look at the charger: who has worked on it, and is its firmware current?",
+    "charger-unconfirmed": "Make the step test and the expiry test, and tell the project what came of them.",
     "ocpp-answer-refused": "Report this with the log around it.",
     "ocpp-connector": "Give each socket an identity of its own at the charger, where it can do that.",
 }
