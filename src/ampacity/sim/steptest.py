@@ -27,8 +27,8 @@ from ampacity.sim.mounted import TICK_S, CarAtCharger, MountedCar, MountedMeter,
 Load = Callable[[float], Sequence[complex]]
 """What the building draws on each line at a time, in the frame of L1's voltage."""
 
-UNAVOIDABLE_S = 7.0
-"""A building's step can't be answered sooner: message, dead time, sample."""
+MESSAGE_S = 2.0
+"""From a pass to the next one, and from there to the charger."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +80,9 @@ def tested(found: Found, room: Room) -> Told:
     late: list[tuple[float, Observation]] = []
     over_s, calm_s, orders, tick = 0.0, 0.0, 0, 0
     highest = [0.0] * len(found.limit_a)
+    # No building's step can be answered sooner by this meter and this car.
+    fall_s = (room.high_a - room.low_a) / found.car.down_a_per_s
+    answer_s = found.meter.period_s + found.meter.latency_s + MESSAGE_S + found.car.dead_s + fall_s
     next_sample_s, next_report_s, next_pass_s = 0.5, draw.uniform(0.5, found.car.reports_s), 0.0
     while test.stage is not Stage.ENDED:
         now_s = tick * TICK_S
@@ -91,11 +94,7 @@ def tested(found: Found, room: Room) -> Told:
         highest = [max(a, b) for a, b in zip(highest, both, strict=True)]
         over = [line for line, amps in enumerate(both) if amps > found.limit_a[line] + 0.05 and abs(cars[line]) > 0]
         calm_s = calm_s + TICK_S if over else 0.0
-        if (
-            over
-            and found.car.obeys
-            and (room.ground is Ground.WORST_LOAD or calm_s > UNAVOIDABLE_S + found.meter.period_s)
-        ):
+        if over and found.car.obeys and (room.ground is Ground.WORST_LOAD or calm_s > answer_s):
             over_s += TICK_S
         raw: list[Observation] = []
         if now_s >= next_sample_s:

@@ -180,6 +180,20 @@ def test_a_slow_car_is_waited_for() -> None:
     assert min(highs) > 10.0
 
 
+def test_a_slow_charger_s_own_clock_does_not_make_the_steps_regular() -> None:
+    amps = 0.0
+
+    def seldom(now_s: float, held_a: float) -> Sequence[Observation]:
+        nonlocal amps
+        amps = min(held_a, amps + 0.4)
+        return (reading(now_s), *((report(now_s, amps),) if now_s % 10.0 == 0.0 else ()))
+
+    loop = Loop(a_test(), seldom)
+    loop.run()
+    lasted = [round(b - a) for (a, _), (b, _) in pairwise(loop.told[1:])]
+    assert len(set(lasted)) >= len(lasted) / 2
+
+
 def test_a_charger_that_reports_nothing_is_tested_all_the_same() -> None:
     assert Loop(a_test(), lambda now_s, _: (reading(now_s),)).run().ending is Ending.DONE
 

@@ -62,7 +62,7 @@ def test_messages_that_take_differently_long_are_allowed_for() -> None:
 
 
 def test_a_building_that_mostly_rests_is_looked_at_as_it_rests() -> None:
-    loads = np.where(DRAW.uniform(size=(150, 1)) < 0.45, DRAW.normal(0, 10, (150, 1)), DRAW.normal(0, 0.2, (150, 1)))
+    loads = np.where(DRAW.uniform(size=(150, 1)) < 0.45, DRAW.normal(0, 10, (150, 1)), DRAW.normal(0, 0.1, (150, 1)))
     assert len(scatters_of(loads)) == 2
 
 

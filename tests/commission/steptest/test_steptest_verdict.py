@@ -141,6 +141,32 @@ def test_watts_alone_tell_a_turned_clamp() -> None:
     assert way in found.of
 
 
+def test_between_lines_watts_alone_leave_only_what_a_lag_would_tell() -> None:
+    load = load_of(BETWEEN, (L3, L1), 2)
+    way = (Clamp(L3, turned=True), Clamp(L1, turned=False), Clamp(L2, turned=True))
+    found = mounting_told([told(way, load, supply=BETWEEN, phases=2, quantity=Quantity.WATTS)])
+    assert found.is_sure
+    assert way in found.of
+    assert all(clamps[2].line is L2 for clamps in found.of)
+
+
+def test_the_next_size_of_current_transformer_is_told_from_an_error_of_measurement() -> None:
+    assert told(right(STAR), BALANCED, error=0.01, ratios=(1.25, 1.25, 1.25)).ratio_right is False
+    assert told(right(STAR), BALANCED, error=0.01, ratios=(1.06, 1.06, 1.06)).ratio_right is True
+
+
+def test_where_nobody_tells_what_the_car_draws_a_car_that_takes_less_is_no_wrong_ratio() -> None:
+    found = told(right(STAR), ON_L3, phases=1, car=None, checked=True, ratios=(0.72, 0.72, 0.72))
+    assert load_told(found).of == (ON_L3,)
+    assert load_told(found).is_sure
+
+
+def test_a_meter_that_is_plainly_moved_sees_the_car_whatever_its_power_shows() -> None:
+    turned = (Clamp(L2, turned=True), Clamp(L3, turned=False), Clamp(L1, turned=False))
+    seen = gains(STAR, turned, ON_L2, error=0.025, quantity=Quantity.WATTS)
+    assert answers(STAR, 1, seen, CAR) is True
+
+
 def test_a_meter_that_shows_what_the_charger_reports_has_the_right_ratio() -> None:
     assert told(right(STAR), BALANCED).ratio_right is True
 

@@ -28,6 +28,8 @@ WAYS, BEGUN, SWEEPS, NEARBY = 150, 2, 3, 20
 """So many ways to follow are tried at random; from the best ones, and a fast one, it goes on; so many like each of the
 best are tried in the end."""
 BLUR_A = 1.0
+USUAL_DEAD_S, LONGER_DEAD = 6.0, 2.0
+"""A dead time beyond that is so unlikely for every second, as a logarithm."""
 SMALLER = 2.0
 """So unlikely is a maximum of the car at its minimum, as a logarithm."""
 FINER = (0.85, 0.92, 1.0, 1.08, 1.17)
@@ -113,7 +115,9 @@ def best_way(unlike: Unlike, orders: Sequence[Order]) -> Follows:
 
     def loss(ways: Sequence[Follows], blur_a: float) -> Floats:
         # A car that follows at once shows nothing of its maximum: then it is taken to have none.
-        return unlike(ways, blur_a) + SMALLER * (high_a - np.array([one.most_a for one in ways])) / (high_a - low_a)
+        smaller = SMALLER * (high_a - np.array([one.most_a for one in ways])) / (high_a - low_a)
+        longer = LONGER_DEAD * np.maximum(0.0, np.array([one.dead_s for one in ways]) - USUAL_DEAD_S)
+        return unlike(ways, blur_a) + smaller + longer
 
     def rough(ways: Sequence[Follows]) -> Floats:
         return loss(ways, BLUR_A)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
@@ -33,8 +34,8 @@ NOTHING_A = 0.15
 FEWEST_REPORTS = 5
 FEWEST_ORDERS = 6
 """Fewer steps a building may have made by chance."""
-BEYOND_ASKED = 2.5
-"""An ampere more on a line for each that was asked: no car that obeys draws so much."""
+BEYOND_ASKED, BEYOND_ERRORS = 1.5, 7.0
+"""Amperes more on a line for each that was asked, by so many errors: no car that obeys draws so much."""
 USED_A = 2.0
 """A phase with so much is in use."""
 
@@ -97,10 +98,12 @@ def judged(site: Site, record: Record, ending: Ending, draw: random.Random) -> V
     used = _phases_used(record.reports)
     wirings, chance = _wirings(site.supply, charger.phases, used, best)
     car = _car_gain(record, None if best is None else best.response)
+    steps = _steps_only(record)
+    stepped = car if steps is record else _car_gain(steps, None)
     return Verdict(
         charger=record.charger,
         ending=ending,
-        obeys=_obeys(record, ending, car, verdicts, answered=bool(answered)),
+        obeys=_obeys(record, ending, stepped, verdicts, answered=bool(answered)),
         reports_current=car is not None,
         phases_used=used,
         wirings=wirings,
@@ -127,7 +130,7 @@ def _above(site: Site, charger: ChargerId) -> list[MeterId]:
 def _meter(supply: Supply, phases: int, meter: MeterId, record: Record, others: list[list[Order]]) -> MeterVerdict:
     found = response(record.samples.get(meter, []), record.orders, others, _reports(record))
     if found is None or len(record.orders) < FEWEST_ORDERS:
-        return MeterVerdict(meter, Answer.OPEN, Answer.OPEN, Quantity.AMPS, None, None, None, Answer.OPEN, None, None)
+        return MeterVerdict(meter, Answer.OPEN, Answer.OPEN, Quantity.AMPS, None, None, None, Answer.OPEN, None, found)
     car = _car_gain(record, found)
     known = Known(
         beside_a=_beside_a(record.without.get(meter, [])), used=_phases_used(record.reports), checked=record.checked
@@ -183,9 +186,27 @@ def _car_gain(record: Record, answer: Response | None) -> tuple[float, float] | 
     return reported(record.orders, reports, answer) if reports is not None and stepped else None
 
 
+def _steps_only(record: Record) -> Record:
+    """Until the controller paused the charger: one that only stops does not follow its setpoint."""
+    pauses = [one.at_s for one in record.orders if one.limit_a == 0.0]
+    if not pauses:
+        return record
+    return replace(
+        record,
+        orders=[one for one in record.orders if one.at_s < pauses[0]],
+        reports=[one for one in record.reports if one.at_s < pauses[0]],
+    )
+
+
 def _beyond_asked(record: Record, found: Response | None) -> bool:
     """By a meter whose sizes are right, the car moves by much more than it was asked to: it only starts and stops."""
-    return record.checked and found is not None and max(gain.amps for gain in found.gains) > BEYOND_ASKED
+    paused = any(one.limit_a == 0.0 for one in record.orders)
+    return paused and record.checked and found is not None and any(_is_beyond(gain) for gain in found.gains)
+
+
+def _is_beyond(gain: Gain) -> bool:
+    error = math.hypot(gain.amps_error, gain.amps_astray.share**0.5 * gain.amps_astray.size)
+    return gain.amps - BEYOND_ERRORS * error > BEYOND_ASKED
 
 
 def _obeys(

@@ -28,7 +28,16 @@ from ampacity.commission.steptest.following import (
     report_line,
     report_loss,
 )
-from ampacity.commission.steptest.robust import LEAST_ERROR, Found, found_again, gain_of, pairs, scatter_of, scatters_of
+from ampacity.commission.steptest.robust import (
+    LEAST_ERROR,
+    Found,
+    Scatter,
+    found_again,
+    gain_of,
+    pairs,
+    scatter_of,
+    scatters_of,
+)
 
 OTHER_CODES = 160
 """That were not sent."""
@@ -37,10 +46,14 @@ TOGETHER_S = 1.0
 LAGS_S = (1.0, 2.0, 3.0, 4.5, 6.5, 9.0)
 """From one sample to the one it is compared with."""
 SHAPE_LAGS_S = (1.0, 3.0)
-HALVES_ERRORS, HALVES_SHARE = 6.0, 0.4
-"""The gains of both halves of a test may be so many errors apart, and such a share of the gain."""
-AGREE = 2.0
+HALF_MARGIN = 2.0
+"""So much less likely than without the car, as a logarithm."""
+AGREE = 2.5
 """Errors by which a shorter lag may differ from a longer one."""
+LESS_LIKELY = 16.0
+"""So much less likely, as a logarithm, a gain is left out."""
+CONTRADICTS = 4.0
+"""So many errors apart, two gains can't both be right."""
 FEWEST_SAMPLES = 12
 
 
@@ -109,6 +122,7 @@ def response(
 ) -> Response | None:
     """`other_codes`: of the same make as `orders`, not sent. `reports`: what the charger said its car draws. None: too
     few samples to say anything."""
+    samples = _alike(samples)
     if len(samples) < FEWEST_SAMPLES or len({one.limit_a for one in orders}) < 2:
         return None
     block = _block(samples)
@@ -121,17 +135,34 @@ def response(
     delays, off_s = _delays(leading, times_s, block, orders, follows, reports)
     own = _together(drawn(orders, times_s, [follows], delays[:, None]), block)[:, 0]
     others = _together(np.concatenate([drawn(code, times_s, [follows]) for code in other_codes], axis=1), block)
-    late = _together(np.concatenate([_late(code, times_s, follows, off_s) for code in other_codes], axis=1), block)
-    middle_s = _together(times_s[:, None], block)[:, 0]
+    late = _together(
+        np.concatenate(
+            [_late(code, times_s, follows, off_s, number) for number, code in enumerate(other_codes)], axis=1
+        ),
+        block,
+    )
+    moving = _Moving(
+        own, others, late, _together(times_s[:, None], block)[:, 0], _is_as_reported(orders, reports, follows, delays)
+    )
     gains = []
     for channel, size in enumerate(sizes):
         if currents and currents[channel].seen.shape[1] > 1:
-            gains.append(_of_pair(_fit(currents[channel].seen, own, others, late, middle_s)))
+            gains.append(_of_pair(_fit(currents[channel].seen, moving)))
             continue
-        by_size = _fit(size.seen, own, others, late, middle_s)
-        by_power = _fit(currents[channel].seen, own, others, late, middle_s) if currents else None
+        by_size = _fit(size.seen, moving)
+        by_power = _fit(currents[channel].seen, moving) if currents else None
         gains.append(_of_size(by_size, by_power))
     return Response(follows, tuple(float(one) for one in delays), tuple(gains))
+
+
+def _alike(samples: Sequence[Sample]) -> Sequence[Sample]:
+    """Those that tell what most of them tell: a meter may leave out a power now and then."""
+    if 2 * sum(one.watts is not None for one in samples) < len(samples):
+        return [replace(one, watts=None, vars=None) for one in samples]
+    kept = [one for one in samples if one.watts is not None]
+    if 2 * sum(one.vars is not None for one in kept) < len(kept):
+        return [replace(one, vars=None) for one in kept]
+    return [one for one in kept if one.vars is not None]
 
 
 def _of_pair(found: Found) -> Gain:
@@ -248,27 +279,59 @@ def _delays(
     return own_delays(loss, orders)
 
 
-def _late(orders: Sequence[Order], times_s: Floats, follows: Follows, off_s: float) -> Floats:
-    """What the car might have drawn, each message at its own time."""
-    draw = np.random.default_rng(len(orders))
+def _late(orders: Sequence[Order], times_s: Floats, follows: Follows, off_s: float, number: int) -> Floats:
+    """What the car might have drawn by this code, each message at its own time."""
+    draw = np.random.default_rng(number)
     return drawn(orders, times_s, [follows], draw.normal(0.0, off_s, (len(orders), 1)))
 
 
-def _fit(seen: Floats, own: Floats, others: Floats, late: Floats, times_s: Floats) -> Found:
+@dataclass(frozen=True, slots=True)
+class _Moving:
+    """How the car moves."""
+
+    own: Floats
+    """[sample]"""
+    others: Floats
+    """By codes that were not sent, [sample, code]."""
+    late: Floats
+    """The same, each message at its own time."""
+    times_s: Floats
+    is_reported: bool
+    """The charger reports just that."""
+
+
+def _is_as_reported(orders: Sequence[Order], reports: Reports | None, follows: Follows, delays: Floats) -> bool:
+    if reports is None:
+        return False
+    own = drawn(orders, reports.at_s, [follows], delays[:, None])
+    rest = np.abs(_beside_line(reports, own)[1])
+    swing_a = float(own.max() - own.min())
+    return float(np.median(rest)) < 0.2 + 0.02 * swing_a and float(np.quantile(rest, 0.85)) < 0.3 + 0.08 * swing_a
+
+
+def _beside_line(reports: Reports, own: Floats) -> tuple[float, Floats]:
+    """What is reported for an ampere more of the car, and by how much reports are off from that."""
+    line = float(report_line(reports, own)[0][0])
+    rest = reports.amps - line * own[:, 0]
+    return line, np.asarray(rest - np.median(rest))
+
+
+def _fit(seen: Floats, moving: _Moving) -> Found:
     """The gain by the lag that tells most.
 
-    Over a short lag the building does little, and the car is still on its way, which is known only roughly; over a long
-    one it is the other way round. So a lag is taken only if all longer ones agree with it (Lepski's method).
+    Over a short lag the building does little, and where the car is matters most; over a long one it is the other way
+    round. So unless the charger's reports show where the car is, a lag is taken only if it falls short of no longer one
+    (after Lepski).
     """
     all_found: list[tuple[Found, _Moves]] = []
     longer: list[Found] = []
     for lag_s in reversed(LAGS_S):
-        early, after = pairs(times_s, lag_s)
+        early, after = pairs(moving.times_s, lag_s)
         if len(early) < FEWEST_SAMPLES:
             continue
-        moves = _Moves(seen[after] - seen[early], own[after] - own[early])
-        found = _at_lag(moves, others[after] - others[early], late[after] - late[early])
-        agreeing = [one for one in found if not any(_falls_short(one, there) for there in longer)]
+        moves = _Moves(seen[after] - seen[early], moving.own[after] - moving.own[early])
+        found = _at_lag(moves, moving.others[after] - moving.others[early], moving.late[after] - moving.late[early])
+        agreeing = [one for one in found if moving.is_reported or not any(_falls_short(one, it) for it in longer)]
         if not agreeing:
             break
         longer.append(agreeing[0])
@@ -276,7 +339,33 @@ def _fit(seen: Floats, own: Floats, others: Floats, late: Floats, times_s: Float
     if not all_found:
         parts = seen.shape[1]
         return Found(np.zeros(parts), np.eye(parts) * 1e6, 0.5, 1e3)
-    return _lasting(*min(all_found, key=lambda one: one[0].vagueness))
+    return _chosen(all_found, seen, moving)
+
+
+def _chosen(all_found: Sequence[tuple[Found, _Moves]], seen: Floats, moving: _Moving) -> Found:
+    """Of gains by several lags, the one that tells most among those that leave the building least to do."""
+    unlikely = np.array([_unlikely(one, seen, moving) for one, _ in all_found])
+    likely = [one for one, loss in zip(all_found, unlikely, strict=True) if loss <= unlikely.min() + LESS_LIKELY]
+    found, moves = min(likely, key=lambda one: one[0].vagueness)
+    apart = [float(np.hypot.reduce(found.gain - one.gain)) for one, _ in likely if _contradicts(found, one)]
+    found = _lasting(found, moves)
+    return replace(found, astray=0.5, astray_a=max(found.astray_a, *apart)) if apart else found
+
+
+def _unlikely(one: Found, seen: Floats, moving: _Moving) -> float:
+    """The negative logarithm of how likely the building does, from one moment to the next, what the car does not."""
+    total = 0.0
+    for lag_s in SHAPE_LAGS_S:
+        early, after = pairs(moving.times_s, lag_s)
+        rest = seen[after] - seen[early] - (moving.own[after] - moving.own[early])[:, None] * one.gain[None, :]
+        scatter = scatter_of(rest)
+        total += float(scatter.loss(rest[:, :, None])[0]) - len(rest) * float(np.linalg.slogdet(scatter.whiten)[1])
+    return total / len(SHAPE_LAGS_S)
+
+
+def _contradicts(one: Found, other: Found) -> bool:
+    apart = float(np.hypot.reduce(one.gain - other.gain))
+    return apart > CONTRADICTS * math.hypot(float(one.error.max()), float(other.error.max()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,20 +377,25 @@ class _Moves:
     own: Floats
     """Of the car: [pair]."""
 
+    @property
+    def halves(self) -> tuple[slice, slice]:
+        middle = len(self.own) // 2
+        return slice(None, middle), slice(middle, None)
+
+    def gain(self, part: slice, scatter: Scatter) -> Floats:
+        return gain_of(self.seen[part], self.own[part, None], scatter)[0][:, 0]
+
 
 def _lasting(found: Found, moves: _Moves) -> Found:
-    """A car answers from the begin to the end; what answers in one half only is something else."""
-    middle = len(moves.own) // 2
-    halves = [
-        gain_of(moves.seen[part], moves.own[part, None], scatter_of(moves.seen[part]))[0][:, 0]
-        for part in (slice(None, middle), slice(middle, None))
-        if float((moves.own[part] ** 2).sum()) > 0.05 * float((moves.own**2).sum())
-    ]
-    size = float(np.hypot.reduce(found.gain))
-    apart = float(np.hypot.reduce(halves[0] - halves[1])) if len(halves) == 2 else size
-    if apart <= HALVES_ERRORS * float(found.error.max()) + HALVES_SHARE * size:
-        return found
-    return replace(found, astray=0.5, astray_a=max(found.astray_a, size))
+    """A car answers from the begin to the end: what explains one half worse than nothing does is something else."""
+    for part in moves.halves:
+        seen, own = moves.seen[part], moves.own[part]
+        rest = seen - own[:, None] * found.gain[None, :]
+        with_car, without = scatter_of(rest).loss(np.stack([rest, seen], axis=2))
+        if with_car > without + HALF_MARGIN:
+            size = float(np.hypot.reduce(found.gain))
+            return replace(found, astray=0.5, astray_a=max(found.astray_a, size))
+    return found
 
 
 def _falls_short(one: Found, longer: Found) -> bool:
@@ -313,14 +407,20 @@ def _falls_short(one: Found, longer: Found) -> bool:
 
 def _at_lag(moves: _Moves, others: Floats, late: Floats) -> list[Found]:
     """By the building's moves as a whole; and, where it mostly rests, by how it does then."""
-    moved, own = moves.seen, moves.own
-    gain = gain_of(moved, own[:, None], scatter_of(moved))[0][:, 0]
-    rest = moved - own[:, None] * gain[None, :]
+    whole = slice(None)
+    gain = moves.gain(whole, scatter_of(moves.seen))
     found = []
-    for kind in scatters_of(rest):
-        gain = gain_of(moved, own[:, None], kind)[0][:, 0]
-        rest = moved - own[:, None] * gain[None, :]
-        found.append(found_again(gain, rest, others, late, kind))
+    for kind in scatters_of(moves.seen - moves.own[:, None] * gain[None, :]):
+        # What is left of the building is found in each half by the gain of the other one: by its own, what the
+        # building does in step with the car would be taken from it.
+        first, second = moves.halves
+        rest = np.concatenate(
+            [
+                moves.seen[part] - moves.own[part, None] * moves.gain(other, kind)[None, :]
+                for part, other in ((first, second), (second, first))
+            ]
+        )
+        found.append(found_again(moves.gain(whole, kind), rest, others, late, kind))
     return found
 
 
@@ -333,12 +433,9 @@ def reported(orders: Sequence[Order], reports: Reports, answer: Response | None)
         own = drawn(orders, times_s, [follows])
     else:
         own = drawn(orders, times_s, [answer.follows], np.array(answer.delays_s)[:, None])
-    gain, weights, _ = report_line(reports, own)
-    line = float(gain[0])
-    share = weights[:, 0] / weights[:, 0].sum()
-    middle = own[:, 0] - float((share * own[:, 0]).sum())
-    rest = reports.amps - line * own[:, 0]
+    line, rest = _beside_line(reports, own)
+    weights = report_line(reports, own)[1][:, 0]
+    middle = own[:, 0] - float((weights * own[:, 0]).sum() / weights.sum())
     # Nothing of the building is in it: what scatters is when it was measured, and in which steps.
-    scatter_a = 0.15 + 1.4826 * float(np.median(np.abs(rest - np.median(rest))))
-    energy = max(1e-9, float((weights[:, 0] * middle**2).sum()))
-    return line, max(LEAST_ERROR, scatter_a / math.sqrt(energy))
+    scatter_a = 0.15 + 1.4826 * float(np.median(np.abs(rest)))
+    return line, max(LEAST_ERROR, scatter_a / math.sqrt(max(1e-9, float((weights * middle**2).sum()))))

@@ -51,10 +51,10 @@ class Scatter:
 
 
 def pairs(times_s: Floats, lag_s: float) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Numbers of samples that are about so far apart."""
+    """Numbers of samples that are about so far apart, and of neighbours if all are further."""
     period_s = float(np.median(np.diff(times_s)))
-    late = np.searchsorted(times_s, times_s + lag_s - 0.3 * period_s)
     early = np.arange(len(times_s))
+    late = np.maximum(np.searchsorted(times_s, times_s + lag_s - 0.3 * period_s), early + 1)
     held = late < len(times_s)
     early, late = early[held], late[held]
     near = times_s[late] - times_s[early] < lag_s + 1.5 * period_s

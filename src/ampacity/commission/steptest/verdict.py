@@ -35,6 +35,11 @@ _SEES = 0.8
 _ODDS = math.log(300.0)
 """Of what is said for sure, against the contrary."""
 
+_RIGHT, _ANY = 0.8, 0.03
+"""So many meters have the right ratio, and so many one that is nothing usual."""
+_PRIMARIES_A = (10.0, 12.5, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 60.0, 75.0)
+"""Rated primary currents of current transformers, and their decades (IEC 61869-2)."""
+_RATIO_SCATTER = 0.03
 _RATIOS = np.geomspace(0.02, 50.0, 161)
 _DISPLACEMENT = np.radians(np.arange(-25.0, 26.0, 5.0))
 _DISPLACEMENT_USUAL = math.radians(7.0)
@@ -42,6 +47,8 @@ _SHAPE_ERROR = 0.03
 """Of a gain, relative: the car does not follow quite as it is reckoned."""
 _SAME = 1e-6
 """Explanations whose likelihoods are as near as this show exactly the same."""
+_MAY_BE = 1e-3
+"""Of the likeliest explanation: what is less likely is none."""
 _USED = 0.99
 """So often a charger is right about which of its phases are in use."""
 _CAUTION = 1.2
@@ -78,6 +85,8 @@ class Explanations:
 
     mountings: tuple[Mounting, ...]
     loads: tuple[Load, ...]
+    pure: npt.NDArray[np.complex128]
+    """What an ampere of the car is, [mounting, load, channel]."""
     likely: Floats
     """[mounting, load], in sum 1."""
     ratios: tuple[float, ...] | None
@@ -140,9 +149,11 @@ def answers(
 
 def _plainly_sees(gain: Gain) -> bool:
     """By so many errors that nothing else needs to be asked."""
+    by_size = math.hypot(gain.amps_error, gain.amps_astray.share**0.5 * gain.amps_astray.size)
+    if gain.amps > _PLAIN + _PLAIN_ERRORS * by_size:
+        return True
     if gain.current is None:
-        error = math.hypot(gain.amps_error, gain.amps_astray.share**0.5 * gain.amps_astray.size)
-        return gain.amps > _PLAIN + _PLAIN_ERRORS * error
+        return False
     real_error, imaginary_error = gain.current_error
     wide = gain.astray.share * gain.astray.size**2
     if imaginary_error is None:
@@ -172,6 +183,7 @@ def explained(
     return Explanations(
         mountings=tuple(mountings(supply)),
         loads=held.loads,
+        pure=held.pure,
         likely=likely,
         ratios=ratios,
         ratio_right=right,
@@ -202,7 +214,8 @@ def _held_against(
 ) -> _Held:
     ways, possible = mountings(supply), possible_loads(supply, phases)
     pure = np.array([[shown(supply, way, load) for load in possible] for way in ways])
-    rows, weights = _ratios(len(gains), checked=known.checked)
+    # Where the charger does not say what its car draws, a car that takes less looks like a ratio.
+    rows, weights = _ratios(len(gains), checked=known.checked and car_gain is not None)
     base, base_error = car_gain if car_gain is not None else (1.0, 0.0)
     size = base * _RATIOS
     error = np.hypot(size * _SHAPE_ERROR, _RATIOS * base_error)
@@ -233,16 +246,35 @@ def mounting_told(tests: Sequence[Explanations]) -> Told[Mounting]:
     chance /= chance.sum()
     best = int(np.argmax(chance))
     tops = [one.likely.max(axis=1) for one in tests]
-    alike = np.flatnonzero(np.all([np.abs(top - top[best]) <= _SAME * top[best] for top in tops], axis=0))
-    return Told(tuple(tests[0].mountings[number] for number in alike), float(chance[alike].sum()))
+    alike = np.all([np.abs(top - top[best]) <= _SAME * top[best] for top in tops], axis=0)
+    if float(chance[alike].sum()) < SURE:
+        alike |= np.all([_looks_like(one)[best].any(axis=(0, 2)) for one in tests], axis=0)
+    return Told(tuple(tests[0].mountings[number] for number in np.flatnonzero(alike)), float(chance[alike].sum()))
 
 
 def load_told(test: Explanations) -> Told[Load]:
     """What the car is on the lines."""
     chance, top = test.likely.sum(axis=0), test.likely.max(axis=0)
     best = int(np.argmax(chance))
-    alike = np.flatnonzero(np.abs(top - top[best]) <= _SAME * top[best])
-    return Told(tuple(test.loads[number] for number in alike), float(chance[alike].sum()))
+    alike = np.abs(top - top[best]) <= _SAME * top[best]
+    if float(chance[alike].sum()) < SURE:
+        alike |= _looks_like(test)[:, best].any(axis=(0, 1))
+    return Told(tuple(test.loads[number] for number in np.flatnonzero(alike)), float(chance[alike].sum()))
+
+
+def _looks_like(test: Explanations) -> npt.NDArray[np.bool_]:
+    """Which explanations that may be look alike to a meter that measures no more, [mounting, load, mounting, load]: by
+    active power what leads looks as what lags, unless the car is out of step itself."""
+    seen = {
+        Quantity.AMPS: np.abs(test.pure),
+        Quantity.WATTS: np.concatenate([np.abs(test.pure), test.pure.real], axis=2),
+        Quantity.VARS: np.concatenate([test.pure.real, test.pure.imag], axis=2),
+    }[test.quantity]
+    kinds = np.unique(np.round(seen, 6).reshape(-1, seen.shape[2]) + 0.0, axis=0, return_inverse=True)[1]
+    which = kinds.reshape(test.likely.shape)
+    may_be = test.likely >= _MAY_BE * test.likely.max()
+    same = which[:, :, None, None] == which[None, None, :, :]
+    return np.asarray(same & may_be[:, :, None, None] & may_be[None, None, :, :])
 
 
 def clamps_told(told: Told[Mounting]) -> tuple[tuple[Clamp, ...], ...]:
@@ -300,10 +332,13 @@ def _ratio(
 
 
 def _ratio_weights() -> Floats:
-    """How likely each ratio is before the test: right, wrong by a size or two, or anything."""
+    """How likely each ratio is before the test: right, of another current transformer, or anything."""
     near = np.abs(_RATIOS - 1) <= RATIO_TOLERANCE
-    next_to = (~near) & (_RATIOS >= 0.45) & (_RATIOS <= 2.2)
-    weights = np.where(near, 0.8 / near.sum(), 0.1 / (~near).sum()) + np.where(next_to, 0.1 / next_to.sum(), 0.0)
+    primaries = np.array([size * decade for decade in (1, 10, 100) for size in _PRIMARIES_A])
+    others = np.log(np.array([a / b for a in primaries for b in primaries if a != b]))
+    swapped = np.exp(-0.5 * ((np.log(_RATIOS)[:, None] - others[None, :]) / _RATIO_SCATTER) ** 2).sum(axis=1)
+    weights = np.where(near, _RIGHT / near.sum(), 0.0)
+    weights += np.where(near, 0.0, (1 - _RIGHT - _ANY) * swapped / swapped[~near].sum() + _ANY / (~near).sum())
     return np.asarray(weights / weights.sum())
 
 
@@ -324,27 +359,29 @@ def _log_chance(
     here = pure[:, None, None] * turned[None, :, None] * size[None, None, :]
     there = np.abs(pure)[:, None, None] * error[None, None, :]
     real_error, imaginary_error = gain.current_error
-    log = np.zeros(here.shape)
+    close, astray, strayed = np.zeros(here.shape), np.zeros(here.shape), gain.amps_astray.share
     if gain.current is not None and imaginary_error is not None:
         off = gain.current - here
         close = _log_normal_pair(off, there, real_error, imaginary_error, gain.slant)
         astray = _log_normal_pair(off, there, gain.astray.size, gain.astray.size, 0.0)
-        log = log + _either(close, astray, gain.astray.share)
-    elif gain.current is not None:
-        real = gain.current.real - here.real
-        close = _log_normal(real, np.hypot(there, _CAUTION * real_error))
-        log = log + _either(close, _log_normal(real, np.hypot(there, gain.astray.size)), gain.astray.share)
-    if imaginary_error is None:
+        strayed = gain.astray.share
+    else:
         # Beside what else flows on the line, the size of the current grows by somewhat less than the car draws.
         sizes = np.abs(here)
         share, scatter = beside
-        size = abs(gain.amps) - share * sizes
-        close = _log_normal(size, np.hypot(scatter * sizes, _CAUTION * gain.amps_error))
-        astray = _log_normal(size, np.hypot(scatter * sizes, gain.amps_astray.size))
-        log = log + np.logaddexp(
-            _either(close, astray, gain.amps_astray.share),
+        off = abs(gain.amps) - share * sizes
+        close = np.logaddexp(
+            _log_normal(off, np.hypot(scatter * sizes, _CAUTION * gain.amps_error)),
             math.log(strange) + _log_normal(abs(gain.amps) - 0.7 * sizes, 0.3 * sizes + 0.01),
         )
+        astray = _log_normal(off, np.hypot(scatter * sizes, gain.amps_astray.size))
+        if gain.current is not None:
+            # The same load of the building leads both astray.
+            real = gain.current.real - here.real
+            close = close + _log_normal(real, np.hypot(there, _CAUTION * real_error))
+            astray = astray + _log_normal(real, np.hypot(there, gain.astray.size))
+            strayed = max(strayed, gain.astray.share)
+    log = _either(close, astray, strayed)
     axes = 1 if imaginary_error is None else 2
     return np.logaddexp(log, math.log(_STRAY) - axes * math.log(1.0 + abs(gain.amps)))
 
