@@ -218,8 +218,8 @@ def late_in_pieces(unit: int, address: int, count: int) -> Reply:
     answer = registers(unit, list(range(address, address + count)))
     if address == 5:
         yield 0.25, answer[:4]
-        yield 0.15, answer[4:6]
-        yield 0.15, answer[6:]
+        for place in range(4, len(answer)):
+            yield 0.06, answer[place : place + 1]
     else:
         yield 0.0, answer
 
