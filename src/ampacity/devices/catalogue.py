@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
@@ -49,27 +50,27 @@ def meter_families() -> dict[str, MeterFamily]:
     Raises:
         DeviceFileWrong: a file of the user's own can't be used.
     """
-    return _families("meters", METER, family_of)
+    return _with_added(_our_modbus(), METER, family_of)
 
 
 def p1_families() -> dict[str, P1Family]:
     """All families of meters with a customer port by id, as `meter_families`."""
-    return _families("meters", P1, p1_family_of)
+    return _with_added(_our_p1(), P1, p1_family_of)
 
 
 def json_families() -> dict[str, JsonFamily]:
     """All families of meters that speak JSON by id, as `meter_families`."""
-    return _families("meters", JSON, json_family_of)
+    return _with_added(_our_json(), JSON, json_family_of)
 
 
 def charger_families() -> dict[str, ChargerFamily]:
     """All families of chargers with OCPP by id, as `meter_families`."""
-    return _families("chargers", CHARGER, charger_family_of)
+    return _with_added(_our_chargers(), CHARGER, charger_family_of)
 
 
 def direct_families() -> dict[str, DirectFamily]:
     """All families of chargers that are asked over Modbus or HTTP by id, as `meter_families`."""
-    return _families("chargers", DIRECT, direct_family_of)
+    return _with_added(_our_direct(), DIRECT, direct_family_of)
 
 
 def kind_of(document: Mapping[str, Any]) -> str:
@@ -88,9 +89,43 @@ def added_files() -> list[Path]:
     return [Path(name) for name in os.environ.get(ADDED_FILES, "").split(os.pathsep) if name]
 
 
-def _families(folder: str, kind: str, made: Callable[[Mapping[str, Any]], Family]) -> dict[str, Family]:
+# Our own files are read once: with all of them it takes as long as many passes of the loop.
+
+
+@cache
+def _our_modbus() -> Mapping[str, MeterFamily]:
+    return _ours("meters", METER, family_of)
+
+
+@cache
+def _our_p1() -> Mapping[str, P1Family]:
+    return _ours("meters", P1, p1_family_of)
+
+
+@cache
+def _our_json() -> Mapping[str, JsonFamily]:
+    return _ours("meters", JSON, json_family_of)
+
+
+@cache
+def _our_chargers() -> Mapping[str, ChargerFamily]:
+    return _ours("chargers", CHARGER, charger_family_of)
+
+
+@cache
+def _our_direct() -> Mapping[str, DirectFamily]:
+    return _ours("chargers", DIRECT, direct_family_of)
+
+
+def _ours(folder: str, kind: str, made: Callable[[Mapping[str, Any]], Family]) -> Mapping[str, Family]:
     shipped = [(file, document) for file, document in _shipped(folder) if kind_of(document) == kind]
-    found = {family.id: family for family in (_made(file, document, made) for file, document in shipped)}
+    return {family.id: family for family in (_made(file, document, made) for file, document in shipped)}
+
+
+def _with_added(
+    ours: Mapping[str, Family], kind: str, made: Callable[[Mapping[str, Any]], Family]
+) -> dict[str, Family]:
+    found = dict(ours)
     for file in added_files():
         document = _document(file)
         if kind_of(document) == kind:
@@ -117,11 +152,14 @@ def _document(file: Path) -> Mapping[str, Any]:
         raise DeviceFileWrong(f"{file} is not TOML: {str(error).rstrip('.')}.") from error
 
 
-def _shipped(folder: str) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+@cache
+def _shipped(folder: str) -> tuple[tuple[Path, Mapping[str, Any]], ...]:
     files = resources.files("ampacity.devices").joinpath(folder)
-    for file in sorted(files.iterdir(), key=lambda f: f.name):
-        if file.name.endswith(".toml"):
-            yield Path(folder, file.name), tomllib.loads(file.read_text(encoding="utf-8"))
+    return tuple(
+        (Path(folder, file.name), tomllib.loads(file.read_text(encoding="utf-8")))
+        for file in sorted(files.iterdir(), key=lambda f: f.name)
+        if file.name.endswith(".toml")
+    )
 
 
 def announcements() -> list[Announcement]:
