@@ -231,7 +231,9 @@ def wrong(one: Case, told: Told) -> list[str]:
     if verdict.obeys is Answer.NO and car.obeys:
         out.append("disobeys")
     seen = verdict.meters[0]
-    if seen.sees_car is Answer.YES and not (meter.sees_chargers and car.obeys):
+    # A car that does not obey moves all the same where the controller pauses it.
+    moves = car.obeys or any(order.limit_a == 0.0 for order in told.record.orders)
+    if seen.sees_car is Answer.YES and not (meter.sees_chargers and moves):
         out.append("sees the car")
     if seen.sees_car is Answer.NO and meter.sees_chargers and car.obeys:
         out.append("does not see the car")

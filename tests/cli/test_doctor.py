@@ -19,7 +19,7 @@ from ampacity.commission.selfcheck import Facts
 from ampacity.config.rewrite import set_value
 from ampacity.config.site_toml import load
 from ampacity.kept import keep_diagnosis
-from ampacity.sim.wire.meter import LOOPBACK
+from ampacity.sim.wire import LOOPBACK
 from ampacity.storage.database import open_database
 
 run = CliRunner().invoke

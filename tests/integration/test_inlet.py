@@ -11,16 +11,16 @@ from tests.integration.test_controller import free_port
 from ampacity.commission.selfcheck import Verdict, check
 from ampacity.core.decision import Blindness
 
-SITE = f"""
+
+def site(meters: str) -> str:
+    return f"""
 [site]
 supply = "three-phase"
 [circuits.main]
 limit_a = {LIMIT_A:g}
 meter = "main"
 worst_load_a = 12
-[meters.main]
-device = "charger"
-charger = "left"
+{meters}
 [ocpp]
 listen = "127.0.0.1"
 [chargers.left]
@@ -28,13 +28,14 @@ lines = ["L2", "L3", "L1"]
 [chargers.right]
 lines = ["L2", "L3", "L1"]
 """
-STANDBY = f"""
-[site]
-supply = "three-phase"
-[circuits.main]
-limit_a = {LIMIT_A:g}
-meter = "main"
-worst_load_a = 12
+
+
+SITE = site("""
+[meters.main]
+device = "charger"
+charger = "left"
+""")
+STANDBY = site("""
 [meters.main]
 device = "carlo-gavazzi-em3xx"
 host = "127.0.0.1"
@@ -43,13 +44,7 @@ standby = "clamps"
 [meters.clamps]
 device = "charger"
 charger = "left"
-[ocpp]
-listen = "127.0.0.1"
-[chargers.left]
-lines = ["L2", "L3", "L1"]
-[chargers.right]
-lines = ["L2", "L3", "L1"]
-"""
+""")
 QUIET_A = (6.0, 4.5, -2.0)
 BUSY_A = (22.0, 12.0, 20.0)
 

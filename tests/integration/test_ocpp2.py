@@ -21,7 +21,8 @@ from ocpp import v16, v21, v201
 from ocpp.routing import on
 from tests.integration.test_controller import free_port
 
-from ampacity.sim.wire.meter import LOOPBACK, Em340, Sample
+from ampacity.sim.wire import LOOPBACK
+from ampacity.sim.wire.meter import Em340, Sample
 
 BUILDING_A, MOST_A, LIMIT_A = 4.0, 16.0, 32.0
 VERSIONS = {"first": "1.6", "second": "2.0.1", "third": "2.1"}

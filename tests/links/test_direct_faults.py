@@ -24,8 +24,8 @@ from ampacity.links.direct.charger import DirectCharger, DirectEndpoint, PhasesF
 from ampacity.links.direct.visits import Visits
 from ampacity.links.direct.wires import ChargerRefuses, ChargerSilent, HttpWire, ModbusWire
 from ampacity.links.modbus import Bus
+from ampacity.sim.wire import LOOPBACK
 from ampacity.sim.wire.direct import DirectSim, HttpSimServer, ModbusSimServer
-from ampacity.sim.wire.http import LOOPBACK
 
 FAMILIES = direct_families()
 ALFEN, KEBA, GO_E = FAMILIES["alfen-eve"], FAMILIES["keba-p30"], FAMILIES["go-e-modbus"]

@@ -17,8 +17,8 @@ from ampacity.devices.direct_family import HTTP, VALIDITY, DirectFamily
 from ampacity.links.direct.charger import DirectCharger, DirectEndpoint
 from ampacity.links.direct.wires import HttpWire, ModbusWire, Wire
 from ampacity.links.modbus import Bus
+from ampacity.sim.wire import LOOPBACK
 from ampacity.sim.wire.direct import DirectSim, HttpSimServer, ModbusSimServer
-from ampacity.sim.wire.http import LOOPBACK
 
 LEFT = ChargerId("left")
 LEASE_S = 120.0

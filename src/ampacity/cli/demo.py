@@ -23,7 +23,7 @@ from rich.live import Live
 
 from ampacity.cli.view import View, clock, in_one_line
 from ampacity.core.errors import AmpacityError
-from ampacity.sim.wire.meter import LOOPBACK
+from ampacity.sim.wire import LOOPBACK
 from ampacity.sim.wire.plant import LIMIT_A, write_site
 
 CONTROLLER_ENDS_S, PLANT_ENDS_S = 12.0, 5.0

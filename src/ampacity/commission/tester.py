@@ -280,7 +280,7 @@ class Tester:
             self._hold(self._held)
             self._use(test_site)
             self._chargers.report_often(charger, True)
-        except Exception:
+        except Exception:  # of whatever kind: the site has to be as it was; then it goes on to who asked
             self.progress = None
             self._restore(running)
             raise
@@ -304,7 +304,7 @@ class Tester:
         self.progress = running.progress(JUDGING, 1.0)
         try:
             self._restore(running)
-        except Exception:
+        except Exception:  # of whatever kind: what was found is kept all the same
             _log.critical("test-not-undone", remedy="Start the controller anew, and report this.", exc_info=True)
         _log.info(
             "test-ended", kind=running.kind, charger=running.charger, ending="" if ending is None else ending.value
@@ -318,7 +318,7 @@ class Tester:
             self._keep(
                 Failed(running.kind, running.charger) if failed else self._result(running), running.site, running.by
             )
-        except Exception:
+        except Exception:  # of whatever kind: the last place of this thread
             _log.exception("test-not-kept", remedy="Make the test again. If it goes on, report this.")
         finally:
             self.progress = None
@@ -329,7 +329,7 @@ class Tester:
             return test.result
         try:
             verdict = judged(running.site, test.record, test.ending or Ending.STOPPED, self._draw)
-        except Exception:
+        except Exception:  # of whatever kind: that a test was made is kept, and that it told nothing
             _log.exception("test-not-judged", remedy="Make the test again. If it goes on, report this.")
             return Failed(running.kind, running.charger)
         reported = [one.most_a for one in test.record.reports if one.most_a is not None]

@@ -24,7 +24,7 @@ def explain(site: Site, cars: Sequence[Car], rooms: Rooms, now_s: float) -> None
     for kept, amps in rooms.kept:
         rooms.take(kept, -amps)  # it is free, only not for the others
     charging = [car for car in cars if car.limit_a > 0]
-    untold = [car for car in cars if car.settled_a > 0 and untold_a(car.memory, now_s) >= DRAWING_A]
+    untold = [car for car in cars if untold_a(car.memory, now_s) >= DRAWING_A and car.settled_a > 0]
     alike: dict[tuple[int, float], Cause] = {}
     """Cars that charge and load the same places are held by the same."""
     for car in cars:

@@ -50,27 +50,27 @@ def meter_families() -> dict[str, MeterFamily]:
     Raises:
         DeviceFileWrong: a file of the user's own can't be used.
     """
-    return _with_added(_our_modbus(), METER, family_of)
+    return _families("meters", METER, family_of)
 
 
 def p1_families() -> dict[str, P1Family]:
     """All families of meters with a customer port by id, as `meter_families`."""
-    return _with_added(_our_p1(), P1, p1_family_of)
+    return _families("meters", P1, p1_family_of)
 
 
 def json_families() -> dict[str, JsonFamily]:
     """All families of meters that speak JSON by id, as `meter_families`."""
-    return _with_added(_our_json(), JSON, json_family_of)
+    return _families("meters", JSON, json_family_of)
 
 
 def charger_families() -> dict[str, ChargerFamily]:
     """All families of chargers with OCPP by id, as `meter_families`."""
-    return _with_added(_our_chargers(), CHARGER, charger_family_of)
+    return _families("chargers", CHARGER, charger_family_of)
 
 
 def direct_families() -> dict[str, DirectFamily]:
     """All families of chargers that are asked over Modbus or HTTP by id, as `meter_families`."""
-    return _with_added(_our_direct(), DIRECT, direct_family_of)
+    return _families("chargers", DIRECT, direct_family_of)
 
 
 def kind_of(document: Mapping[str, Any]) -> str:
@@ -89,43 +89,9 @@ def added_files() -> list[Path]:
     return [Path(name) for name in os.environ.get(ADDED_FILES, "").split(os.pathsep) if name]
 
 
-# Our own files are read once: with all of them it takes as long as many passes of the loop.
-
-
-@cache
-def _our_modbus() -> Mapping[str, MeterFamily]:
-    return _ours("meters", METER, family_of)
-
-
-@cache
-def _our_p1() -> Mapping[str, P1Family]:
-    return _ours("meters", P1, p1_family_of)
-
-
-@cache
-def _our_json() -> Mapping[str, JsonFamily]:
-    return _ours("meters", JSON, json_family_of)
-
-
-@cache
-def _our_chargers() -> Mapping[str, ChargerFamily]:
-    return _ours("chargers", CHARGER, charger_family_of)
-
-
-@cache
-def _our_direct() -> Mapping[str, DirectFamily]:
-    return _ours("chargers", DIRECT, direct_family_of)
-
-
-def _ours(folder: str, kind: str, made: Callable[[Mapping[str, Any]], Family]) -> Mapping[str, Family]:
+def _families(folder: str, kind: str, made: Callable[[Mapping[str, Any]], Family]) -> dict[str, Family]:
     shipped = [(file, document) for file, document in _shipped(folder) if kind_of(document) == kind]
-    return {family.id: family for family in (_made(file, document, made) for file, document in shipped)}
-
-
-def _with_added(
-    ours: Mapping[str, Family], kind: str, made: Callable[[Mapping[str, Any]], Family]
-) -> dict[str, Family]:
-    found = dict(ours)
+    found = {family.id: family for family in (_made(file, document, made) for file, document in shipped)}
     for file in added_files():
         document = _document(file)
         if kind_of(document) == kind:
@@ -154,6 +120,7 @@ def _document(file: Path) -> Mapping[str, Any]:
 
 @cache
 def _shipped(folder: str) -> tuple[tuple[Path, Mapping[str, Any]], ...]:
+    """Read once: it takes as long as many passes of the loop."""
     files = resources.files("ampacity.devices").joinpath(folder)
     return tuple(
         (Path(folder, file.name), tomllib.loads(file.read_text(encoding="utf-8")))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from ampacity.devices.registers import WHOLE, WORDS
@@ -164,8 +164,8 @@ def check_of(entry: Mapping[str, Any]) -> Check:
     )
 
 
-def _no_others(entry: Mapping[str, Any], kind: type) -> None:
-    others = set(entry) - set(kind.__dataclass_fields__)  # type: ignore[attr-defined]  # it is a dataclass
+def _no_others(entry: Mapping[str, Any], kind: type[Setting] | type[Check]) -> None:
+    others = set(entry) - {one.name for one in fields(kind)}
     if others:
         raise ValueError(f"{', '.join(sorted(others))}: not known here")
 

@@ -173,8 +173,7 @@ class Chronicle:
                 self._store.append(events)
         except AmpacityError as error:
             return error
-        except Exception:
-            # The events, not the record: another attempt would fail as well.
+        except Exception:  # of whatever kind: it's the events, not the record, and another attempt would fail as well
             _log.critical("events-lost", events=len(events), remedy="Report this.", exc_info=True)
         return None
 

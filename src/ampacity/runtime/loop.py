@@ -67,7 +67,7 @@ class Loop:
         observed = self._observed.with_(site, seen)
         try:
             decision = decide(site, observed, self._clock.now_s())
-        except Exception:
+        except Exception:  # of whatever kind: chargers are made safe first; then it goes on, and ends the program
             _log.critical(
                 "decide-failed",
                 remedy="Every charger is sent its safe current, and the program ends to be started anew. Report this.",

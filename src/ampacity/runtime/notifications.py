@@ -356,7 +356,7 @@ class _Outbox:
             self._deliver(self._way, self._settings(), message, self._wall_s())
         except (MailFailed, WebhookFailed) as error:
             return error
-        except Exception:
+        except Exception:  # of whatever kind: it's this message, and the next ones are sent
             _log.critical("notification-lost", way=self._way.value, remedy="Report this.", exc_info=True)
         return None
 
@@ -463,7 +463,7 @@ class Notifications:
                 self._grouping.take(event, self._now_s())
             try:
                 self._send(self._grouping.due(self._now_s()))
-            except Exception:
+            except Exception:  # of whatever kind: this thread goes on with what comes next
                 _log.critical("notification-lost", remedy="Report this.", exc_info=True)
 
     def _send(self, due: Sequence[Event]) -> None:

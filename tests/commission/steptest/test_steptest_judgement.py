@@ -75,9 +75,10 @@ def record(
     reports_s: float | None = 5.0,
     count: int | None = None,
     meters: Sequence[MeterId] = (MAIN,),
+    code: Sequence[Order] | None = None,
 ) -> Record:
     """What is seen of a car on these lines. `follows` None: it does not; `order`: by channel, the line of its clamp."""
-    asked = orders()[:count]
+    asked = list(code or orders())[:count]
     times_s = np.arange(15.0, 178.0, period_s)
     noise = np.random.default_rng(5)
 
@@ -223,15 +224,17 @@ def test_a_test_of_too_few_steps_needs_more_room_or_quiet() -> None:
     assert Needed(Question.SEES_CAR, MAIN, Need.QUIET) in needed(found)
 
 
-def test_a_building_that_falls_into_step_for_a_while_leads_nothing_astray() -> None:
-    code = orders()
+def test_an_oven_that_keeps_step_with_the_code_is_not_taken_for_a_wrong_ratio() -> None:
+    draw, regular = random.Random(0), [Order(15.0, 6.0)]
+    while regular[-1].at_s < 155:
+        at_s = 16.0 if len(regular) == 1 else regular[-1].at_s + 12.0 + draw.uniform(0, 1)
+        regular.append(Order(at_s, 16.0 if len(regular) % 2 else 6.0))
 
-    def in_step(at_s: float) -> Sequence[float]:
-        on = drawn(code, np.array([at_s]), [CAR])[0, 0] > 11.0 if at_s < 90.0 else at_s % 6.3 < 3.0
-        return (2.0, 3.0 + (8.0 if on else 0.0), 1.0)
+    def oven(at_s: float) -> Sequence[float]:
+        return (2.0 + (13.0 if (at_s + 7.0) % 25.0 < 12.5 else 0.0), 3.0, 1.0)
 
-    found = verdict(record([L1], building=in_step)).meters[0]
-    assert found.load is None or not found.load.is_sure or all(one.lines == (L1,) for one in found.load.of)
+    made = record([L1], building=oven, quantity=Quantity.WATTS, reports_s=4.0, code=regular)
+    assert verdict(made).meters[0].ratio_right is not Answer.NO
 
 
 def test_a_car_that_follows_obeys(plain: Verdict) -> None:

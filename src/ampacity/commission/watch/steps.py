@@ -18,6 +18,7 @@ from ampacity.core.observations import (
     ChargerReport,
     ChargerState,
     Hold,
+    Observation,
     SessionEnded,
     SessionStarted,
 )
@@ -264,12 +265,13 @@ class Tracks:
         line_v = site.nominal_v / 3**0.5 if site.supply is Supply.LINE_TO_LINE else site.nominal_v
         self.of = {one.id: Track(one, site.supply, line_v) for one in site.chargers}
 
-    def seen(self, seen: Iterable[object]) -> list[tuple[Charger, Step]]:
+    def seen(self, seen: Iterable[Observation]) -> list[tuple[Charger, Step]]:
         """What has come to its end."""
         found = []
         for one in seen:
-            track = self.of.get(getattr(one, "charger", None))  # type: ignore[arg-type]
-            if track is None:
+            if not isinstance(one, ChargerReport | ChargerLink | SessionStarted | SessionEnded | Allowance):
+                continue
+            if (track := self.of.get(one.charger)) is None:
                 continue
             match one:
                 case ChargerReport():

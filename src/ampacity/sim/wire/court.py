@@ -16,11 +16,11 @@ from typing import Protocol
 from ampacity.devices.catalogue import direct_families
 from ampacity.devices.direct_family import HTTP, VALIDITY, DirectFamily
 from ampacity.sim.breaker import Breaker
+from ampacity.sim.wire import LOOPBACK
 from ampacity.sim.wire.car import Car
 from ampacity.sim.wire.charger import Model, SimulatedCharger
 from ampacity.sim.wire.charger2 import SimulatedCharger2
 from ampacity.sim.wire.direct import DirectSim, HttpSimServer, ModbusSimServer
-from ampacity.sim.wire.http import LOOPBACK
 from ampacity.sim.wire.meter import Em340, Sample
 from ampacity.sim.wire.serial_line import SerialLine
 from ampacity.sim.wire.shelly import ShellyPro3Em

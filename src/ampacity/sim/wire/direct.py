@@ -21,8 +21,9 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 
 from ampacity.devices.direct_family import HTTP, LIFE, READ, VALIDITY, DirectFamily, Point, StateRule, Write
 from ampacity.devices.registers import TEXTS
+from ampacity.sim.wire import LOOPBACK
 from ampacity.sim.wire.car import Car
-from ampacity.sim.wire.http import LOOPBACK, HttpServer
+from ampacity.sim.wire.http import HttpServer
 
 VOLTS = 230.0
 _COILS = (1, 5)

@@ -11,7 +11,8 @@ from typing import Any
 
 import uvicorn
 
-LOOPBACK = "127.0.0.1"
+from ampacity.sim.wire import LOOPBACK
+
 Answer = Callable[[dict[str, Any], bytes], tuple[int, Any]]
 """From an ASGI scope and the body of a request: a status, and bytes or what is to be told as JSON."""
 

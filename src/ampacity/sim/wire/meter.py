@@ -15,8 +15,9 @@ from pymodbus.constants import ExcCodes
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
+from ampacity.sim.wire import LOOPBACK
+
 EM340 = 341
-LOOPBACK = "127.0.0.1"
 _IDENTIFICATION = 0x000B
 _OWN_NUMBER = 0x5000
 _SETTINGS = {0x1002: 0, 0x1103: 1, 0x1105: 0}

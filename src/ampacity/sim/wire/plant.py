@@ -22,10 +22,11 @@ from pathlib import Path
 
 import structlog
 
+from ampacity.sim.wire import LOOPBACK
 from ampacity.sim.wire.charger import Model, SimulatedCharger
 from ampacity.sim.wire.charger2 import SimulatedCharger2
 from ampacity.sim.wire.house import HOUSE, building_a
-from ampacity.sim.wire.meter import LOOPBACK, Em340, Sample
+from ampacity.sim.wire.meter import Em340, Sample
 from ampacity.sim.wire.visits import Visit, visits
 
 LIMIT_A = 32.0

@@ -7,7 +7,8 @@ import os
 import tty
 from collections.abc import Callable
 
-LOOPBACK = "127.0.0.1"
+from ampacity.sim.wire import LOOPBACK
+
 CHARACTER_BITS = 11
 """Start, eight of data, parity, stop."""
 
